@@ -1,0 +1,547 @@
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tend/conf.h"
+#include "tend/units.h"
+
+enum { WORD_MAX = 128 * 1024 };
+
+static const char *const types[] = {"process", "oneshot", NULL};
+static const char *const starts[] = {"auto", "manual", NULL};
+static const char *const readies[] = {"", "exec", "exit", NULL};
+static const char *const policies[] = {"", "always", "on-failure", "never", NULL};
+static const char *const targets[] = {"group", "main", "mixed", NULL};
+static const char *const cgroups[] = {"auto", "yes", "no", NULL};
+
+static_assert(ARRAY_SIZE(types) == CONF_TYPE_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(starts) == CONF_START_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(readies) == CONF_READY_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(policies) == CONF_RESTART_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(targets) == CONF_TO_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(cgroups) == CONF_CGROUP_COUNT + 1, "a word for each");
+
+#define AT(field)   offsetof(struct conf, field)
+#define NAMES       1, CONF_NAME_MAX, NULL, 0
+#define STRING(max) 1, max, NULL, 0
+#define WORDS       0, WORD_MAX, NULL, 0
+#define TIME(low)   low, CONF_TIME_MAX, NULL, 0
+#define PLAIN       0, 0, NULL, 0
+#define POLICY      CONF_POLICY
+#define SPAWN       CONF_SPAWN
+#define LIMIT(name, resource, bytes, sentence)                                                     \
+    {                                                                                              \
+        "limits", name, CONF_LIMIT, AT(limits), NULL, resource, bytes, NULL, 0, SPAWN, sentence    \
+    }
+
+/* clang-format off */
+const struct conf_key conf_keys[] = {
+    {"", "description", CONF_STRING, AT(description), NULL, 0, 200, NULL, 0, POLICY,
+     "what it is, for people"},
+    {"", "command", CONF_LIST, AT(command), NULL, WORDS, SPAWN,
+     "program and arguments, run without a shell"},
+    {"", "type", CONF_CHOICE, AT(type), "process", 0, 0, types, 0, SPAWN,
+     "process: it is to stay; oneshot: it is to do its work and end"},
+    {"", "start", CONF_CHOICE, AT(start), "auto", 0, 0, starts, 0, POLICY,
+     "auto: with tend; manual: when told to"},
+    {"", "before_start", CONF_LIST, AT(before_start), NULL, WORDS, SPAWN,
+     "a command that must succeed before each start"},
+    {"", "main", CONF_BOOL, AT(main), "false", PLAIN, POLICY,
+     "when it ends for good, everything ends, with its exit code"},
+    {"", "success", CONF_EXITS, AT(success), NULL, PLAIN, POLICY,
+     "exit codes and signals that count as success besides 0"},
+    {"", "requires", CONF_NAMES, AT(requires), NULL, NAMES, POLICY,
+     "services that must be ready before it starts and stay until it is gone"},
+    {"", "wants", CONF_NAMES, AT(wants), NULL, NAMES, POLICY,
+     "the same order without the shared fate"},
+    {"", "after", CONF_NAMES, AT(after), NULL, NAMES, POLICY,
+     "services that go first where both are to start"},
+    {"", "user", CONF_STRING, AT(user), NULL, STRING(256), SPAWN,
+     "user to run as, by name or number"},
+    {"", "group", CONF_STRING, AT(group), NULL, STRING(256), SPAWN,
+     "group to run as instead of the user's own"},
+    {"", "groups", CONF_NAMES, AT(groups), NULL, 1, 256, NULL, 0, SPAWN,
+     "supplementary groups, instead of those of the user"},
+    {"", "directory", CONF_STRING, AT(directory), NULL, STRING(PATH_MAX - 1), SPAWN,
+     "working directory"},
+    {"", "umask", CONF_OCTAL, AT(umask), "022", PLAIN, SPAWN,
+     "mode bits that new files are not to have, in octal"},
+    {"", "environment", CONF_LIST, AT(environment), NULL, WORDS, SPAWN,
+     "variables as NAME=value"},
+    {"", "environment_file", CONF_STRING, AT(environment_file), NULL, STRING(PATH_MAX - 1), SPAWN,
+     "file with lines NAME=value; environment goes over it"},
+    {"", "nice", CONF_NUMBER, AT(nice), NULL, -20, 19, NULL, AT(nice_set), SPAWN,
+     "scheduling priority"},
+    {"", "oom_score_adj", CONF_NUMBER, AT(oom_score_adj), NULL, -1000, 1000, NULL,
+     AT(oom_score_adj_set), SPAWN, "how readily the kernel ends it when memory is short"},
+    {"", "no_new_privs", CONF_BOOL, AT(no_new_privs), "false", PLAIN, SPAWN,
+     "set-user-ID programs give it nothing"},
+
+    {"ready", "on", CONF_CHOICE, AT(ready.on), NULL, 0, 0, readies, 0, SPAWN,
+     "what makes it ready: exec, or exit for a oneshot"},
+    {"ready", "timeout", CONF_DURATION, AT(ready.timeout), "90s", TIME(1), POLICY,
+     "time to become ready, then it is stopped as failed"},
+
+    {"restart", "policy", CONF_CHOICE, AT(restart.policy), NULL, 0, 0, policies, 0, POLICY,
+     "always, on-failure or never; a oneshot's default is never"},
+    {"restart", "delay", CONF_DURATION, AT(restart.delay), "100ms", TIME(0), POLICY,
+     "wait before the first restart; doubled with each further one"},
+    {"restart", "max_delay", CONF_DURATION, AT(restart.max_delay), "30s", TIME(0), POLICY,
+     "the longest wait before a restart"},
+    {"restart", "limit", CONF_COUNT, AT(restart.limit), "5", 0, 1000000, NULL, 0, POLICY,
+     "starts in one window before it is given up; 0: no limit"},
+    {"restart", "window", CONF_DURATION, AT(restart.window), "60s", TIME(1), POLICY,
+     "the time in which starts are counted"},
+    {"restart", "healthy", CONF_DURATION, AT(restart.healthy), "60s", TIME(0), POLICY,
+     "ready for so long, its earlier failures are forgotten"},
+
+    {"stop", "drain", CONF_DURATION, AT(stop.drain), "0s", TIME(0), POLICY,
+     "wait before the first signal"},
+    {"stop", "signal", CONF_SIGNAL, AT(stop.signal), "TERM", PLAIN, POLICY,
+     "the first signal"},
+    {"stop", "grace", CONF_DURATION, AT(stop.grace), NULL, TIME(0), POLICY,
+     "time from that signal to the next step; default: the supervisor's"},
+    {"stop", "then", CONF_STEPS, AT(stop.then), NULL, PLAIN, POLICY,
+     "further steps before KILL, each a signal and a time: \"INT 5s\""},
+    {"stop", "command", CONF_LIST, AT(stop.command), NULL, WORDS, POLICY,
+     "a command to run before the first signal"},
+    {"stop", "command_timeout", CONF_DURATION, AT(stop.command_timeout), "10s", TIME(1), POLICY,
+     "the longest time for that command"},
+    {"stop", "to", CONF_CHOICE, AT(stop.to), "group", 0, 0, targets, 0, POLICY,
+     "who gets the signals: group, main, or mixed (main, but KILL to all)"},
+
+    LIMIT("as", RLIMIT_AS, 1, "bytes of address space"),
+    LIMIT("core", RLIMIT_CORE, 1, "bytes of a core file"),
+    LIMIT("cpu", RLIMIT_CPU, 0, "seconds of processor time"),
+    LIMIT("data", RLIMIT_DATA, 1, "bytes of data segment"),
+    LIMIT("fsize", RLIMIT_FSIZE, 1, "bytes of one written file"),
+    LIMIT("locks", RLIMIT_LOCKS, 0, "file locks"),
+    LIMIT("memlock", RLIMIT_MEMLOCK, 1, "bytes of locked memory"),
+    LIMIT("msgqueue", RLIMIT_MSGQUEUE, 1, "bytes in message queues"),
+    LIMIT("nice", RLIMIT_NICE, 0, "20 less the lowest nice value"),
+    LIMIT("nofile", RLIMIT_NOFILE, 0, "open files"),
+    LIMIT("nproc", RLIMIT_NPROC, 0, "processes of its user"),
+    LIMIT("rss", RLIMIT_RSS, 1, "bytes of resident memory; without effect on Linux"),
+    LIMIT("rtprio", RLIMIT_RTPRIO, 0, "highest real-time priority"),
+    LIMIT("rttime", RLIMIT_RTTIME, 0, "microseconds of real-time work without a pause"),
+    LIMIT("sigpending", RLIMIT_SIGPENDING, 0, "queued signals"),
+    LIMIT("stack", RLIMIT_STACK, 1, "bytes of stack"),
+};
+const size_t conf_keys_n = ARRAY_SIZE(conf_keys);
+
+const struct conf_key conf_supervisor_keys[] = {
+    {"", "grace", CONF_DURATION, offsetof(struct conf_supervisor, grace), "10s", TIME(0), POLICY,
+     "stop.grace of the services that set none"},
+    {"", "cgroup", CONF_CHOICE, offsetof(struct conf_supervisor, cgroup), "auto", 0, 0, cgroups, 0,
+     POLICY, "auto: where ours was delegated to us; yes: also at the root; no: never"},
+};
+/* clang-format on */
+const size_t conf_supervisor_keys_n = ARRAY_SIZE(conf_supervisor_keys);
+
+bool conf_kind_is_list(enum conf_kind kind)
+{
+    return kind == CONF_LIST || kind == CONF_NAMES || kind == CONF_STEPS || kind == CONF_EXITS;
+}
+
+const char *conf_key_name(const struct conf_key *key, char buf[static CONF_KEY_NAME_MAX])
+{
+    snprintf(buf, CONF_KEY_NAME_MAX, "%s%s%s", key->section, *key->section != '\0' ? "." : "",
+             key->name);
+    return buf;
+}
+
+/* One assignment on its way: where to, from what, and where to say what is wrong. */
+struct assign {
+    const struct conf_key *key;
+    void *base;
+    void *field;
+    char *const *words;
+    size_t n_words;
+    bool add;
+    char *why;
+    size_t why_size;
+};
+
+/* "KEY "WORD" is ...": the word cut where it would fill the message. */
+PRINTF(3, 4)
+static int refuse(const struct assign *a, const char *word, const char *format, ...)
+{
+    char name[CONF_KEY_NAME_MAX], text[256];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    conf_key_name(a->key, name);
+    if (word == NULL)
+        snprintf(a->why, a->why_size, "%s %s", name, text);
+    else
+        snprintf(a->why, a->why_size, "%s = \"%.80s%s\" %s", name, word,
+                 strlen(word) > 80 ? "..." : "", text);
+    return -1;
+}
+
+static int refuse_memory(const struct assign *a)
+{
+    return refuse(a, NULL, "does not fit into memory");
+}
+
+/* A list of n words is to hold `more` further ones. */
+static void *grow(void *list, size_t n, size_t more, size_t size)
+{
+    return reallocarray(list, n + more, size);
+}
+
+static int check_length(const struct assign *a, const char *word)
+{
+    size_t n = strlen(word);
+
+    if ((int64_t)n < a->key->low)
+        return refuse(a, NULL, "is empty: write a value or leave the key out");
+    if ((int64_t)n > a->key->high)
+        return refuse(a, word, "is too long: at most %lld bytes", (long long)a->key->high);
+    return 0;
+}
+
+static int set_string(const struct assign *a, const char *word)
+{
+    char **field = a->field, *copy;
+
+    if (check_length(a, word) != 0)
+        return -1;
+    copy = strdup(word);
+    if (copy == NULL)
+        return refuse_memory(a);
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static void list_free(char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+        free(list[i]);
+    free(list);
+}
+
+static int set_list(const struct assign *a)
+{
+    char ***field = a->field, **list;
+    size_t old = 0, i;
+
+    while (a->add && *field != NULL && (*field)[old] != NULL)
+        old++;
+    if (old + a->n_words > CONF_WORDS_MAX)
+        return refuse(a, NULL, "has more than %d entries", CONF_WORDS_MAX);
+    for (i = 0; i < a->n_words; i++)
+        if (check_length(a, a->words[i]) != 0)
+            return -1;
+    if (!a->add) {
+        list_free(*field);
+        *field = NULL;
+    }
+    if (a->n_words == 0)
+        return 0;
+    list = grow(*field, old, a->n_words + 1, sizeof(*list));
+    if (list == NULL)
+        return refuse_memory(a);
+    *field = list;
+    for (i = 0; i < a->n_words && (list[old + i] = strdup(a->words[i])) != NULL; i++)
+        ;
+    list[old + i] = NULL;
+    return i == a->n_words ? 0 : refuse_memory(a);
+}
+
+static int set_bool(const struct assign *a, const char *word)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcmp(word, words[i]) == 0) {
+            *(bool *)a->field = i % 2 == 1;
+            return 0;
+        }
+    }
+    return refuse(a, word, "is neither true nor false: write true or false");
+}
+
+static int set_number(const struct assign *a, const char *word)
+{
+    long number;
+
+    if (units_number(word, (long)a->key->low, (long)a->key->high, &number) != 0)
+        return refuse(a, word, "is not right: write a decimal number from %lld to %lld",
+                      (long long)a->key->low, (long long)a->key->high);
+    if (a->key->kind == CONF_COUNT)
+        *(long *)a->field = number;
+    else
+        *(int *)a->field = (int)number;
+    return 0;
+}
+
+static bool is_bare_number(const char *word)
+{
+    long number;
+
+    return units_number(word, 0, LONG_MAX, &number) == 0;
+}
+
+static int read_duration(const struct assign *a, const char *word, const char *time, msec *out)
+{
+    if (units_duration(time, out) == 0)
+        return 0;
+    if (is_bare_number(time))
+        return refuse(a, word, "has no unit: write \"%.20ss\" for seconds", time);
+    return refuse(a, word, "is no duration: write numbers with ms, s, m, h or d, as in \"1m30s\"");
+}
+
+static int set_duration(const struct assign *a, const char *word)
+{
+    char low[UNITS_DURATION_MAX], high[UNITS_DURATION_MAX];
+    msec value;
+
+    if (read_duration(a, word, word, &value) != 0)
+        return -1;
+    if (value < a->key->low || value > a->key->high)
+        return refuse(a, word, "is out of range: write a duration from %s to %s",
+                      units_duration_text(a->key->low, low),
+                      units_duration_text(a->key->high, high));
+    *(msec *)a->field = value;
+    return 0;
+}
+
+static int set_choice(const struct assign *a, const char *word)
+{
+    char known[160] = "";
+
+    for (int i = 0; a->key->choices[i] != NULL; i++) {
+        const char *choice = a->key->choices[i];
+        if (*choice != '\0' && strcmp(word, choice) == 0) {
+            *(int *)a->field = i;
+            return 0;
+        }
+        if (*choice != '\0') {
+            strcat(known, *known == '\0' ? "" : a->key->choices[i + 1] != NULL ? ", " : " or ");
+            strcat(known, choice);
+        }
+    }
+    return refuse(a, word, "is not known: write %s", known);
+}
+
+static int set_signal(const struct assign *a, const char *word)
+{
+    int number;
+
+    if (units_signal(word, &number) != 0)
+        return refuse(a, word, "is no signal: write a name such as TERM, INT or RTMIN+3");
+    *(int *)a->field = number;
+    return 0;
+}
+
+static int read_step(const struct assign *a, const char *word, struct conf_step *step)
+{
+    const char *blank = strchr(word, ' ');
+    char name[UNITS_SIGNAL_MAX] = "";
+
+    if (blank == NULL || (size_t)(blank - word) >= sizeof(name))
+        return refuse(a, word, "is no step: write a signal and a time, as in \"INT 5s\"");
+    memcpy(name, word, (size_t)(blank - word));
+    if (units_signal(name, &step->signal) != 0)
+        return refuse(a, word, "names no signal: write a signal and a time, as in \"INT 5s\"");
+    if (read_duration(a, word, blank + 1, &step->wait) != 0)
+        return -1;
+    if (step->wait > CONF_TIME_MAX)
+        return refuse(a, word, "waits too long: at most 365d");
+    return 0;
+}
+
+static int set_steps(const struct assign *a)
+{
+    struct conf *conf = a->base;
+    size_t old = a->add ? conf->stop.n_then : 0;
+    struct conf_step *steps;
+
+    if (old + a->n_words > CONF_STEPS_MAX)
+        return refuse(a, NULL, "has too many steps: at most %d", CONF_STEPS_MAX);
+    if (old + a->n_words == 0) {
+        free(conf->stop.then);
+        conf->stop.then = NULL;
+        conf->stop.n_then = 0;
+        return 0;
+    }
+    steps = calloc(old + a->n_words, sizeof(*steps));
+    if (steps == NULL)
+        return refuse_memory(a);
+    if (old > 0)
+        memcpy(steps, conf->stop.then, old * sizeof(*steps));
+    for (size_t i = 0; i < a->n_words; i++) {
+        if (read_step(a, a->words[i], &steps[old + i]) != 0) {
+            free(steps);
+            return -1;
+        }
+    }
+    free(conf->stop.then);
+    conf->stop.then = steps;
+    conf->stop.n_then = old + a->n_words;
+    return 0;
+}
+
+static int set_octal(const struct assign *a, const char *word)
+{
+    if (units_octal(word, a->field) != 0)
+        return refuse(a, word, "is no file mode: write three octal digits, as in \"022\"");
+    return 0;
+}
+
+static int set_exits(const struct assign *a)
+{
+    struct conf_success success = {.codes = {0}, .signals = 0};
+
+    if (a->add)
+        success = *(struct conf_success *)a->field;
+    for (size_t i = 0; i < a->n_words; i++) {
+        long code;
+        int number;
+        if (units_number(a->words[i], 0, 255, &code) == 0)
+            success.codes[code / 8] |= (uint8_t)(1 << code % 8);
+        else if (!is_bare_number(a->words[i]) && units_signal(a->words[i], &number) == 0)
+            success.signals |= UINT64_C(1) << (number - 1);
+        else
+            return refuse(a, a->words[i],
+                          "is no exit: write a code from 0 to 255 or a signal such as TERM");
+    }
+    success.codes[0] |= 1;
+    *(struct conf_success *)a->field = success;
+    return 0;
+}
+
+static int read_limit(const struct conf_key *key, const char *text, size_t n, rlim_t *out)
+{
+    char copy[32] = "";
+    uint64_t size;
+    long number;
+
+    if (n >= sizeof(copy))
+        return -1;
+    memcpy(copy, text, n);
+    if (strcmp(copy, "unlimited") == 0) {
+        *out = RLIM_INFINITY;
+        return 0;
+    }
+    if (key->high == 1) {
+        if (units_size(copy, &size) != 0 || size >= RLIM_INFINITY)
+            return -1;
+        *out = size;
+        return 0;
+    }
+    if (units_number(copy, 0, LONG_MAX, &number) != 0)
+        return -1;
+    *out = (rlim_t)number;
+    return 0;
+}
+
+/* The entry of this resource, made in its place if there is none. */
+static struct conf_limit *limit_entry(struct conf *conf, int resource)
+{
+    struct conf_limit *limits;
+    size_t at = 0;
+
+    while (at < conf->n_limits && conf->limits[at].resource < resource)
+        at++;
+    if (at < conf->n_limits && conf->limits[at].resource == resource)
+        return &conf->limits[at];
+    limits = grow(conf->limits, conf->n_limits, 1, sizeof(*limits));
+    if (limits == NULL)
+        return NULL;
+    memmove(&limits[at + 1], &limits[at], (conf->n_limits - at) * sizeof(*limits));
+    limits[at].resource = resource;
+    conf->limits = limits;
+    conf->n_limits++;
+    return &limits[at];
+}
+
+static int set_limit(const struct assign *a, const char *word)
+{
+    size_t n = strcspn(word, ":");
+    struct conf_limit *entry;
+    rlim_t soft, hard;
+
+    if (read_limit(a->key, word, n, &soft) != 0 ||
+        (word[n] == ':' && read_limit(a->key, word + n + 1, strlen(word + n + 1), &hard) != 0))
+        return refuse(a, word, "is no limit: write %s, unlimited, or both limits as soft:hard",
+                      a->key->high == 1 ? "bytes as in \"64M\"" : "a number");
+    if (word[n] == '\0')
+        hard = soft;
+    if (soft > hard)
+        return refuse(a, word, "has the soft limit over the hard one: write soft:hard");
+    entry = limit_entry(a->base, (int)a->key->low);
+    if (entry == NULL)
+        return refuse_memory(a);
+    entry->soft = soft;
+    entry->hard = hard;
+    return 0;
+}
+
+static int set_one(const struct assign *a, const char *word)
+{
+    switch (a->key->kind) {
+    case CONF_STRING:
+        return set_string(a, word);
+    case CONF_BOOL:
+        return set_bool(a, word);
+    case CONF_NUMBER:
+    case CONF_COUNT:
+        return set_number(a, word);
+    case CONF_DURATION:
+        return set_duration(a, word);
+    case CONF_CHOICE:
+        return set_choice(a, word);
+    case CONF_SIGNAL:
+        return set_signal(a, word);
+    case CONF_OCTAL:
+        return set_octal(a, word);
+    case CONF_LIMIT:
+        return set_limit(a, word);
+    case CONF_LIST:
+    case CONF_NAMES:
+        return set_list(a);
+    case CONF_STEPS:
+        return set_steps(a);
+    case CONF_EXITS:
+        return set_exits(a);
+    case CONF_KIND_COUNT:
+        break;
+    }
+    return refuse(a, NULL, "cannot be set");
+}
+
+static int set(struct assign *a)
+{
+    while (a->words[a->n_words] != NULL)
+        a->n_words++;
+    a->field = (char *)a->base + a->key->offset;
+    if (!conf_kind_is_list(a->key->kind) && (a->n_words != 1 || a->add))
+        return refuse(a, NULL, "is no list: write one value after =");
+    if (set_one(a, a->words[0]) != 0)
+        return -1;
+    if (a->key->noted != 0)
+        *(bool *)((char *)a->base + a->key->noted) = true;
+    return 0;
+}
+
+int conf_set_key(void *base, const struct conf_key *key, char *const *words, char *why, size_t n)
+{
+    struct assign a = {.key = key, .base = base, .words = words, .why = why, .why_size = n};
+
+    return set(&a);
+}
+
+int conf_add_key(void *base, const struct conf_key *key, char *const *words, char *why, size_t n)
+{
+    struct assign a = {
+        .key = key, .base = base, .words = words, .add = true, .why = why, .why_size = n};
+
+    return set(&a);
+}

@@ -1,0 +1,192 @@
+"""One life of one supervisor, in PID and mount namespaces of its own (inns.c)."""
+
+import contextlib
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+PATIENCE = 20           # seconds: nobody takes longer unless it never comes
+ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+RECORD = struct.Struct("=QII")      # of svc.c
+
+
+class Place:
+    """Where the bench finds its helpers and puts its files; see main."""
+    build = scratch = cgroup = None
+
+    @classmethod
+    def helper(cls, name):
+        return str(cls.build / "bench" / name)
+
+
+class Run(contextlib.AbstractContextManager):
+    def __init__(self, peer, n):
+        self.peer, self.n = peer, n
+        self.dir = Path(tempfile.mkdtemp(dir=Place.scratch))
+        self.scan, self.fifo = self.dir / "scan", self.dir / "fifo"
+        self.records = []           # (ns, id, kind)
+        self.at = {}                # what inns said: exec, pid, end
+        self._inns = self._pidfd = None
+        os.mkfifo(self.fifo)
+        self._reader = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK)
+
+    def __enter__(self):
+        try:
+            self.peer.prepare(self)
+            self._launch()
+        except BaseException:       # an interrupt too
+            self.__exit__()
+            raise
+        return self
+
+    def _launch(self):
+        options = ["-i"] if self.peer.own_init else []
+        if Place.cgroup:
+            options += ["-g", str(Place.cgroup)]
+        for pair in self.peer.binds(self):
+            options += ["-b", pair]
+        with open(self.dir / "output", "wb") as output:
+            self._inns = subprocess.Popen(
+                [Place.helper("inns"), *options, *self.peer.command(self)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, cwd=self.dir,
+                env=ENVIRONMENT, start_new_session=True)
+        while len(self.at) < 2 and (line := self._inns.stdout.readline()):
+            self._hear(line)
+        if "pid" not in self.at:
+            raise RuntimeError(self.said() or "did not start")
+        os.set_blocking(self._inns.stdout.fileno(), False)
+        self._pidfd = os.pidfd_open(self.at["pid"])
+
+    def __exit__(self, *_):
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.signal(signal.SIGKILL)     # PID 1, and so all of the namespace
+            os.close(self._pidfd)
+        elif self._inns:
+            self._inns.kill()                   # PID 1 follows it
+        if self._inns:
+            self._inns.wait()
+            self._inns.stdout.close()
+        os.close(self._reader)
+        shutil.rmtree(self.dir)
+        remove_cgroups(Place.cgroup, keep=True)
+
+    def service(self, ident):
+        return [Place.helper("svc"), f"{self.fifo},{ident}"]
+
+    def said(self):
+        return (self.dir / "output").read_text(errors="replace").strip()[-300:]
+
+    def signal(self, number):
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def _hear(self, line):
+        word, number = line.split()
+        self.at[word.decode()] = int(number)
+
+    def _listen(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.records += RECORD.iter_unpack(os.read(self._reader, 4096 * RECORD.size))
+
+    def times(self, kind):
+        self._listen()
+        return {ident: ns for ns, ident, k in self.records if k == ord(kind)}
+
+    def wait(self, condition, nap):
+        """Naps instead of watching: the two cores belong to the peer."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            time.sleep(nap)
+        return True
+
+    def started(self):
+        """Milliseconds until the last service's first instruction; None: not all came."""
+        if not self.wait(lambda: len(self.times("S")) == self.n, 0.02 if self.n > 1 else 0.005):
+            return None
+        return (max(self.times("S").values()) - self.at["exec"]) / 1e6
+
+    def restarted(self, ident, pid):
+        """Milliseconds from a kill to the replacement's first instruction; None: never."""
+        killed = time.monotonic_ns()
+        os.kill(pid, signal.SIGKILL)
+        if not self.wait(lambda: self.times("S")[ident] > killed, 0.003):
+            return None
+        return (self.times("S")[ident] - killed) / 1e6
+
+    def stopped(self):
+        """Milliseconds from the request until everything is gone; None: never."""
+        def ended():
+            if line := self._inns.stdout.readline():
+                self._hear(line)
+            return "end" in self.at
+        asked = time.monotonic_ns()
+        self.peer.stop(self)
+        return (self.at["end"] - asked) / 1e6 if self.wait(ended, 0.02) else None
+
+    def _processes(self):
+        """(pid, executable) of all that live below inns."""
+        found, new = [], [self._inns.pid]
+        while new:
+            new = [child for pid in new for task in listing(f"/proc/{pid}/task")
+                   for child in map(int, read(f"/proc/{pid}/task/{task}/children").split())]
+            for pid in new:
+                with contextlib.suppress(OSError):
+                    found.append((pid, os.readlink(f"/proc/{pid}/exe")))
+        return found
+
+    def supervisors(self):
+        ours = (Place.helper("svc"), Place.helper("inns"))
+        return [pid for pid, exe in self._processes() if exe not in ours]
+
+    def services(self):
+        """Pid of each service by its number."""
+        return {int(read(f"/proc/{pid}/cmdline").split("\0")[1].rsplit(",", 1)[-1]): pid
+                for pid, exe in self._processes() if exe == Place.helper("svc")}
+
+
+def remove_cgroups(path, keep=False):
+    """Removes what was made below our cgroup, and unless keep the cgroup itself."""
+    for directory, _, _ in os.walk(path, topdown=False) if path else ():
+        if not keep or directory != str(path):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+
+def write(path, text, mode=0o644):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def read(path):
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""           # the process is gone
+
+
+def listing(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def total(pids, file, field):
+    """The sum of a field of /proc/PID/FILE."""
+    return sum(int(line.split()[1])
+               for pid in pids for line in read(f"/proc/{pid}/{file}").splitlines()
+               if line.startswith(field + ":"))
+
+
+def wakeups(pids):
+    return sum(total(listing(f"/proc/{pid}/task"), "status", "voluntary_ctxt_switches")
+               for pid in pids)

@@ -1,0 +1,321 @@
+# shellcheck shell=bash
+# What every live script stands on: one temporary folder, one tend at a time, actors whose journal
+# tells what happened, and TAP. A script sources this, defines one function per case, calls
+# `run_case` or `in_modes` for each, and ends with `done_testing`.
+#
+# TEND_TEST_FULL=1 asks for the full counts, TEND_TEST_ONLY=TEXT for the cases with this text.
+#
+# Modes: pid1 (PID 1 of a PID namespace), subreaper (plain start), user (another uid than root),
+# cgroup (plain, in a delegated cgroup v2).
+
+set -u
+BUILD=$(realpath "${TEND_BUILD:-build}")
+T=$(mktemp -d "${TMPDIR:-/tmp}/tend-live.XXXXXX")
+chmod 755 "$T"
+BIN=$T/bin J=$T/journal CONF=$T/tend.conf LOG=$T/log OUT=$T/out
+CGROUP='' # folder of the delegated group, where there is one
+TEND='' JOB='' STATUS='' MODE=''
+WRAP=() # words put before tend's own command line
+declare -i TESTS=0
+WHY=()
+
+# Copies, since another uid may not be able to reach the build folder.
+mkdir "$BIN"
+cp "$BUILD/tend" "$BUILD/tests/actor" "$BUILD/tests/deny" "$BIN/"
+printf '%s' "$BIN/actor" >"$T/pattern"
+mkfifo "$T/never"
+exec {NEVER}<>"$T/never"
+
+leave() {
+    end_all
+    [ -z "$CGROUP" ] || rmdir "$CGROUP"/* "$CGROUP" 2>/dev/null
+    rm -rf "$T"
+}
+trap leave EXIT
+trap 'exit 143' TERM INT HUP
+
+# ---- time ----
+nap() { # without a process
+    read -rt "$1" -u "$NEVER"
+    return 0
+}
+now() { # milliseconds of the actors' clock
+    "$BIN/actor" - now now
+}
+wait_until() { # SECONDS COMMAND...: polls
+    local limit=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "${EPOCHREALTIME/[.,]/}" -lt "$limit" ] || return 1
+        nap 0.02
+    done
+}
+
+# ---- TAP ----
+ok() {
+    TESTS+=1
+    echo "ok $TESTS - $1"
+}
+not_ok() { # TEXT [LINE...]
+    TESTS+=1
+    echo "not ok $TESTS - $1"
+    shift
+    printf '#   %s\n' "$@"
+}
+skip() { # TEXT REASON
+    TESTS+=1
+    echo "ok $TESTS - $1 # SKIP $2"
+}
+done_testing() {
+    echo "1..$TESTS"
+}
+
+# Within a case: notes what is not so, and goes on. `must ... || return` where it cannot.
+full() { # COUNT SCALED: one of them
+    if [ "${TEND_TEST_FULL:-0}" = 1 ]; then echo "$1"; else echo "$2"; fi
+}
+must() { # TEXT COMMAND...
+    local text=$1
+    shift
+    "$@" >/dev/null 2>&1 && return 0
+    WHY+=("$text  [$*]")
+    return 1
+}
+not() {
+    ! "$@"
+}
+
+# ---- cases ----
+have_mode() {
+    case $1 in
+    pid1) unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc true 2>/dev/null ;;
+    user) [ "$EUID" = 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups true ;;
+    cgroup) have_cgroup ;;
+    subreaper) true ;;
+    *) false ;;
+    esac
+}
+have_cgroup() {
+    local root
+    [ -z "$CGROUP" ] || return 0
+    [ "$EUID" = 0 ] || return 1
+    for root in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+        [ "$(stat -f -c %t $root 2>/dev/null)" = 63677270 ] || continue
+        mkdir "$root/${T##*/}" 2>/dev/null || continue
+        CGROUP=$root/${T##*/}
+        return 0
+    done
+    return 1
+}
+AS_ROOT=()
+[ "$EUID" = 0 ] || AS_ROOT=(--user --map-root-user)
+
+run_case() { # MODE TEXT FUNCTION [ARGUMENT...]
+    local text="$2 ($1)"
+    MODE=$1
+    shift 2
+    if [ -n "${TEND_TEST_ONLY:-}" ] && [[ $text != *$TEND_TEST_ONLY* ]]; then
+        return
+    fi
+    have_mode "$MODE" || {
+        skip "$text" "$MODE is not possible here"
+        return
+    }
+    begin
+    "$@"
+    end_case
+    if [ ${#WHY[@]} = 0 ]; then
+        ok "$text"
+    else
+        not_ok "$text" "${WHY[@]}" "--- tend:" "$(tail -n 25 "$LOG")" "--- journal:" \
+            "$(grep -v ' fact ' "$J" | tail -n 40)" | sed 's/^\([^#n]\)/#     \1/'
+    fi
+}
+in_modes() { # "MODE..." TEXT FUNCTION [ARGUMENT...]
+    local mode modes=$1
+    shift
+    for mode in $modes; do
+        run_case "$mode" "$@"
+    done
+}
+begin() {
+    end_all
+    WHY=() WRAP=() STATUS=
+    rm -f "$T"/flag.* "$LOG" "$OUT"
+    : >"$J" && : >"$LOG" && : >"$OUT" && : >"$CONF"
+    chmod 666 "$J" "$LOG" "$OUT"
+}
+# What must be so after every case: no crash, no zombie of ours, nobody left behind.
+end_case() {
+    if running; then
+        must "no zombie stays" wait_until 5 no_zombies
+        stop_tend 30
+    fi
+    case $STATUS in
+    13[12456789]) WHY+=("tend died of a signal: status $STATUS") ;;
+    esac
+    must "nobody is left behind: $(actors | tr '\n' ' ')" wait_until 2 no_actors
+    end_all
+}
+end_all() {
+    local pid
+    [ -z "$TEND" ] || kill -KILL "$TEND" 2>/dev/null
+    for pid in $(actors); do
+        kill -KILL "$pid" 2>/dev/null
+    done
+    if [ -n "$JOB" ]; then
+        kill -KILL "$JOB" 2>/dev/null
+        wait "$JOB" 2>/dev/null
+    fi
+    TEND='' JOB=''
+}
+
+# ---- config ----
+conf() { # text
+    printf '%s\n' "$@" >>"$CONF"
+}
+quoted() { # WORD...: a list
+    printf '"%s", ' "$@" | sed 's/, $//'
+}
+actor() { # NAME STEP...: the command as a list, for any key
+    echo "{$(quoted "$BIN/actor" "$J" "$@")}"
+}
+service() { # NAME KEYS STEP...
+    local name=$1 keys=$2
+    shift 2
+    conf "service $name {" "    $keys" "    command = $(actor "$name" "$@")" "}"
+}
+
+# ---- tend ----
+run_tend() { # MODE [ARGUMENT...]; the config is $CONF unless arguments say otherwise
+    local mode=$1 how=()
+    shift
+    [ $# -gt 0 ] || set -- -c "$CONF"
+    case $mode in
+    pid1) how=(unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc --kill-child) ;;
+    user) how=(setpriv --reuid 65534 --regid 65534 --clear-groups) ;;
+    esac
+    (
+        exec {NEVER}<&-
+        [ "$mode" != cgroup ] || echo "$BASHPID" >"$CGROUP/cgroup.procs"
+        exec "${how[@]}" "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG"
+    ) &
+    JOB=$! TEND=$! STATUS=
+    if [ "$mode" = pid1 ]; then
+        wait_until 5 first_child "$JOB" || return
+        TEND=$(first_child "$JOB")
+    fi
+}
+first_child() {
+    local children=
+    read -r children _ <"/proc/$1/task/$1/children"
+    [ -n "$children" ] && echo "$children"
+}
+# One that is expected to end by itself soon: STATUS says how. For --check and refused configs.
+try_tend() { # ARGUMENT...
+    timeout -k 1 30 "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG"
+    STATUS=$?
+}
+running() {
+    [ -n "$JOB" ] && kill -0 "$JOB" 2>/dev/null
+}
+ended() {
+    ! running
+}
+await_end() { # SECONDS: sets STATUS
+    wait_until "$1" ended || {
+        WHY+=("tend did not end within $1 s")
+        return 1
+    }
+    wait "$JOB"
+    STATUS=$?
+    JOB='' TEND=''
+}
+stop_tend() { # [SECONDS]
+    kill -TERM "$TEND" 2>/dev/null
+    await_end "${1:-30}"
+}
+inside() { # COMMAND...: in tend's namespace
+    if [ "$MODE" = pid1 ]; then
+        nsenter --target "$TEND" --pid --mount -- "$@"
+    else
+        "$@"
+    fi
+}
+outer() { # PID as an actor knows it: as we know it
+    if [ "$MODE" = pid1 ]; then
+        grep -ls $'^NSpid:.*\t'"$1\$" /proc/[0-9]*/status | head -n 1 | cut -d/ -f3
+    else
+        echo "$1"
+    fi
+}
+signal() { # SIGNAL NAME: to the process that last started under this name
+    inside kill "-$1" "$(pid_of "$2")"
+}
+
+# ---- the journal ----
+events() { # NAME EVENT: the lines; "" is any name
+    awk -v name="$1" -v event="$2" '
+        name == "" || $3 == name {
+            rest = $0
+            sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", rest)
+            if (rest == event || index(rest, event " ") == 1)
+                print
+        }' "$J"
+}
+count() { # NAME EVENT
+    events "$1" "$2" | wc -l
+}
+at() { # NAME EVENT [NTH]: milliseconds; the last one without NTH
+    events "$1" "$2" | { if [ -n "${3:-}" ]; then sed -n "${3}p"; else tail -n 1; fi; } | cut -d' ' -f1
+}
+pid_of() { # NAME [NTH]
+    events "$1" start | { if [ -n "${2:-}" ]; then sed -n "${2}p"; else tail -n 1; fi; } | cut -d' ' -f2
+}
+fact() { # NAME KEY: its value at the last telling
+    events "$1" "fact $2" | tail -n 1 | sed "s/^[^ ]* [^ ]* [^ ]* fact $2 *//"
+}
+seen() { # NAME EVENT [TIMES]
+    [ "$(count "$1" "$2")" -ge "${3:-1}" ]
+}
+never() { # NAME EVENT
+    [ "$(count "$1" "$2")" = 0 ]
+}
+up() { # NAME...
+    local name
+    for name; do
+        seen "$name" up || return
+    done
+}
+said() { # WORDS: tend's log has a line with them, in this order
+    grep -qiE -- "$1" "$LOG" "$OUT"
+}
+
+# ---- the kernel ----
+processes() { # "PID STATE PPID PGRP SESSION" of all
+    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\([0-9]*\) (.*) \(.\) \([0-9]*\) \([0-9]*\) \([0-9]*\) .*/\1 \2 \3 \4 \5/'
+}
+no_zombies() {
+    processes | awk -v tend="$TEND" '$2 == "Z" && $3 == tend { found = 1 } END { exit found }'
+}
+actors() {
+    grep -lsaF -f "$T/pattern" /proc/[0-9]*/cmdline | cut -d/ -f3
+}
+no_actors() {
+    [ -z "$(actors)" ]
+}
+alive() { # PID as an actor knows it; a zombie is not
+    local pid state=
+    pid=$(outer "$1")
+    [ -n "$pid" ] && state=$(sed 's/.*) //; s/ .*//' "/proc/$pid/stat" 2>/dev/null)
+    [ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+gone() {
+    ! alive "$1"
+}
+fds_of() {
+    find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
+}
+cpu_of() { # hundredths of a second
+    sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}

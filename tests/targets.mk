@@ -1,0 +1,17 @@
+# ---- make bench: figures beside the peers; BENCH="--quick --only s6,start" ----
+BENCH_HELPERS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+# Without a C library where that is written: its start-up would be half of what is measured.
+BARE := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DBARE -nostdlib -ffreestanding -fno-stack-protector)
+
+bench: all $(BUILD)/.packages-bench
+	@$(MAKE) --no-print-directory bench-helpers
+	@tests/bench/bench --build $(BUILD) $(BENCH)
+bench-helpers: $(BENCH_HELPERS)
+
+$(BUILD)/bench/svc: CFLAGS += $(BARE)
+$(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -static -o $@ $<
+
+.PHONY: bench bench-helpers
+
