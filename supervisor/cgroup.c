@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -19,7 +18,7 @@
 
 /* Our subtree is "tend.PID", a service's group in it "NAME.service": no file of the kernel's ends
  * like that. Groups nested deeper than this below a service are left to cgroup.kill. */
-enum { DEPTH_MAX = 32, OWN_TRIES = 8 };
+enum { DEPTH_MAX = 32, OWN_NAMES = 8 };
 static const char OWN_PREFIX[] = "tend.", SUFFIX[] = ".service";
 
 static void close_keeping_errno(int fd)
@@ -262,52 +261,69 @@ static enum cgroup_found check_parent(int parent, int mode, bool booted)
     return CGROUP_USABLE;
 }
 
-/* A group that its tend still holds is locked. cgroup.kill is missing before Linux 5.14. */
-static bool try_own(int fd)
+/* A record lock, since no child inherits it, not even one that never execs; it would go with any
+ * descriptor of that file which we close, so nothing else here opens it. */
+static int lock_group(int dir)
 {
-    int procs = openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-    if (procs < 0)
-        return false;
-    close(procs);
-    int kill = openat(fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    if (kill < 0 && errno != ENOENT)
-        return false;
-    if (kill >= 0)
-        close(kill);
-    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0 && fcntl(fd, F_SETLK, &all) < 0) {
+        close_keeping_errno(fd);
+        return -1;
+    }
+    return fd;
 }
 
-static int make_named(int parent, const char *name)
+/* Whoever took it for a left one had the lock before us, so once we have it, it is there or not.
+ * cgroup.kill is missing before Linux 5.14. */
+static bool try_group(int dir)
 {
-    bool made = mkdirat(parent, name, 0755) == 0;
+    int kill = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 
-    if (!made && errno != EEXIST)
+    if (kill < 0)
+        return errno == ENOENT && faccessat(dir, "cgroup.events", R_OK, 0) == 0;
+    close(kill);
+    return true;
+}
+
+/* again: only what is there already, with somebody in it. */
+static int take_named(struct cgroup *c, int parent, const char *name, bool again)
+{
+    bool made = !again && mkdirat(parent, name, 0755) == 0;
+
+    if (!again && !made && errno != EEXIST)
         return -1;
-    int fd = open_directory(parent, name);
-    if (fd >= 0 && try_own(fd))
-        return fd;
-    if (fd >= 0)
-        close_keeping_errno(fd);
+    int dir = open_directory(parent, name);
+    int lock = dir < 0 || (again && populated_at(dir) != 1) ? -1 : lock_group(dir);
+    if (lock >= 0 && try_group(dir)) {
+        c->own = dir;
+        c->lock = lock;
+        return 0;
+    }
     int error = errno;
     if (made)
         unlinkat(parent, name, AT_REMOVEDIR);
+    if (lock >= 0)
+        close(lock);
+    if (dir >= 0)
+        close(dir);
     errno = error;
     return -1;
 }
 
 /* The plain name is ours unless a tend of the same pid in another PID namespace has it, or one that
- * starts at the same moment takes it for a left one. It must not change over a re-exec. */
-static int make_own(int parent, char *name, size_t size)
+ * starts at the same moment takes it for a left one. Whichever we got, after a re-exec it is ours
+ * again: so first comes the one that somebody is in. */
+static int take_own(struct cgroup *c, int parent, char *name, size_t size)
 {
-    for (int i = 0; i < OWN_TRIES; i++) {
-        if (i == 0)
-            snprintf(name, size, "%s%d", OWN_PREFIX, (int)getpid());
-        else
-            snprintf(name, size, "%s%d.%d", OWN_PREFIX, (int)getpid(), i);
-        int fd = make_named(parent, name);
-        if (fd >= 0)
-            return fd;
-        if (errno != EWOULDBLOCK && errno != EACCES && !is_gone(errno))
+    for (int i = 0; i < 2 * OWN_NAMES; i++) {
+        int n = snprintf(name, size, "%s%d", OWN_PREFIX, (int)getpid());
+        if (i % OWN_NAMES > 0)
+            snprintf(name + n, size - (size_t)n, ".%d", i % OWN_NAMES);
+        if (take_named(c, parent, name, i < OWN_NAMES) == 0)
+            return 0;
+        if (i >= OWN_NAMES && errno != EAGAIN && errno != EACCES && !is_gone(errno))
             return -1;
     }
     return -1;
@@ -324,14 +340,17 @@ static bool is_own_name(const char *name)
 /* Its services' processes may live on in it: only an empty one goes. */
 static void remove_left(int parent, const char *name)
 {
-    int fd = open_directory(parent, name);
+    int dir = open_directory(parent, name);
 
-    if (fd < 0)
+    if (dir < 0)
         return;
-    if (populated_at(fd) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-        walk(fd, DEPTH_MAX, NULL, NULL, true) == 0)
-        unlinkat(parent, name, AT_REMOVEDIR);
-    close(fd);
+    int lock = populated_at(dir) == 0 ? lock_group(dir) : -1;
+    if (lock >= 0) {
+        if (walk(dir, DEPTH_MAX, NULL, NULL, true) == 0)
+            unlinkat(parent, name, AT_REMOVEDIR);
+        close(lock);
+    }
+    close(dir);
 }
 
 static void remove_all_left(int parent, const char *own)
@@ -365,8 +384,7 @@ static enum cgroup_found open_below(struct cgroup *c, int parent, const char *mo
 {
     char name[32];
 
-    c->own = make_own(parent, name, sizeof(name));
-    if (c->own < 0)
+    if (take_own(c, parent, name, sizeof(name)) < 0)
         return CGROUP_NOT_WRITABLE;
     c->path = join(mount, group, name);
     c->inotify = c->path ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
@@ -401,7 +419,7 @@ enum cgroup_found cgroup_open(struct cgroup *c, int mode, bool booted)
 {
     const char *path;
 
-    *c = (struct cgroup){.own = -1, .inotify = -1};
+    *c = (struct cgroup){.own = -1, .lock = -1, .inotify = -1};
     if (mode == CONF_CGROUP_NO)
         return CGROUP_OFF;
     int mount = open_mount(&path);
@@ -426,10 +444,12 @@ void cgroup_close(struct cgroup *c)
         rmdir(c->path);
     if (c->own >= 0)
         close(c->own);
+    if (c->lock >= 0)
+        close(c->lock);
     if (c->inotify >= 0)
         close(c->inotify);
     free(c->path);
-    *c = (struct cgroup){.own = -1, .inotify = -1};
+    *c = (struct cgroup){.own = -1, .lock = -1, .inotify = -1};
 }
 
 /* ---- the group of a service ---- */

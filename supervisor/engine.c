@@ -202,7 +202,7 @@ void engine_hurry(struct engine *e, msec now)
 void engine_members(struct engine *e, struct service *s, unsigned members, msec now)
 {
     s->members = members;
-    if (service_gone(s) &&
+    if (service_gone(s) && !(s->pending & ACTION_COMMAND) &&
         (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING || s->state == SERVICE_STUCK))
         engine_event(e, s, EVENT_GONE, now, NULL);
 }
@@ -220,6 +220,7 @@ bool engine_idle(const struct engine *e)
 void engine_adopt(struct engine *e, struct service *s, msec now)
 {
     (void)now;
+    s->fresh = false;
     if (s->deadline < e->earliest)
         e->earliest = s->deadline;
     if (s->pending)

@@ -73,7 +73,7 @@ static void kill_all(struct engine *e, struct service *s, msec now, enum engine_
     s->told = true;
     s->ready = false;
     s->pending &= ~(unsigned)(ACTION_SIGNAL | ACTION_SWEEP | ACTION_COMMAND);
-    engine_want(e, s, ACTION_KILL);
+    engine_want(e, s, s->command ? ACTION_KILL | ACTION_COMMAND_END : ACTION_KILL);
     set_deadline(e, s, later(now, ENGINE_KILL_WAIT));
     enter(e, s, SERVICE_KILLING, now, event);
 }
@@ -130,6 +130,7 @@ static void begin_stop(struct engine *e, struct service *s, enum service_cause c
     s->stop_began = now;
     s->step = step;
     s->told = s->killed = false;
+    s->pending &= ~(unsigned)ACTION_SPAWN;
     enter(e, s, SERVICE_STOPPING, now, event);
     s->ready = false;
     do_step(e, s, now, event);
@@ -302,8 +303,9 @@ CELL(spawn)
     s->error = s->error_step = 0;
     s->executed = s->adopted = false;
     s->cause = CAUSE_NONE;
-    if (!s->prepared)
-        s->start_by = later(now, s->conf->ready.timeout);
+    /* the time for which it waited between before_start and the command is not its own */
+    s->start_by =
+        s->prepared ? later(s->start_by, now - s->since) : later(now, s->conf->ready.timeout);
     set_deadline(e, s, s->start_by);
     engine_want(e, s, ACTION_SPAWN);
     enter(e, s, SERVICE_STARTING, now, EVENT_CLEAR);
@@ -313,9 +315,11 @@ CELL(forked)
 {
     (void)e;
     s->pid = fact->pid;
-    s->started = now;
-    if (!s->prepared)
+    if (!s->prepared) {
+        s->restarts += s->started != 0;
         backoff_started(s->conf, &s->tries, now);
+    }
+    s->started = now;
 }
 
 CELL(no_fork)

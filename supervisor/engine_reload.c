@@ -24,10 +24,11 @@ static void compare(struct engine *e, struct conf_set *set, struct undo *undo)
             undo->doomed[i] = e->graph.at[i]->doomed = true;
     for (size_t i = 0; i < set->n; i++) {
         struct service *s = graph_find_any(&e->graph, set->at[i]->name);
+        const struct conf_key *key;
         if (!s || !undo->doomed[s->slot])
             continue;
         undo->doomed[s->slot] = s->doomed = false;
-        undo->difference[s->slot] = conf_compare(latest(s), set->at[i], NULL);
+        undo->difference[s->slot] = conf_compare(latest(s), set->at[i], &key);
         if (undo->difference[s->slot] == CONF_SAME)
             continue;
         undo->next_conf[s->slot] = s->next_conf;
@@ -78,14 +79,37 @@ static void swap_conf(struct service *s)
     s->next_conf = NULL;
 }
 
-/* Under a process that is being stopped the old settings stay in force to its end. */
+/* Under a process that is being stopped the old settings stay in force to its end; what needs a
+ * restart waits for it. */
+static bool takes_at_once(const struct service *s, enum conf_difference difference)
+{
+    switch (s->state) {
+    case SERVICE_DOWN:
+    case SERVICE_PENDING:
+    case SERVICE_BACKOFF:
+    case SERVICE_FAILED:
+        return true;
+    case SERVICE_STARTING:
+    case SERVICE_RUNNING:
+    case SERVICE_DONE:
+        return difference == CONF_POLICY;
+    case SERVICE_STOPPING:
+    case SERVICE_KILLING:
+    case SERVICE_STUCK:
+    case SERVICE_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
 static void apply(struct engine *e, struct service *s, enum conf_difference difference, msec now)
 {
     bool automatic = latest(s)->start == CONF_AUTO && s->conf->start == CONF_MANUAL;
 
-    if (!service_live(s) || (difference == CONF_POLICY && s->state != SERVICE_STOPPING &&
-                             s->state != SERVICE_KILLING && s->state != SERVICE_STUCK))
+    if (takes_at_once(s, difference))
         swap_conf(s);
+    if (difference == CONF_SPAWN)
+        s->prepared = false;
     if (difference == CONF_SPAWN && s->wanted) {
         if (s->state == SERVICE_BACKOFF || s->state == SERVICE_FAILED)
             engine_event(e, s, EVENT_UP, now, NULL);

@@ -186,12 +186,27 @@ static const struct conf *latest(const struct service *s)
     return s->next_conf ? s->next_conf : s->conf;
 }
 
+/* A doomed service depends to its end on those whom it knew, not on who came later under the same
+ * name. Edges to the doomed come from the doomed alone, and never from one doomed later: so they
+ * make no cycle. */
+static struct edge *edges_kept(const struct service *s, size_t *n)
+{
+    struct edge *edges = calloc(s->n_needs, sizeof *edges);
+
+    *n = s->n_needs;
+    if (edges)
+        memcpy(edges, s->needs, s->n_needs * sizeof *edges);
+    return edges;
+}
+
 static int edges_make(const struct graph *g, const struct graph *index, struct new_edges *all)
 {
     for (size_t i = 0; i < g->n; i++) {
-        if (!g->at[i])
+        struct service *s = g->at[i];
+        if (!s)
             continue;
-        all[i].needs = edges_of(index, latest(g->at[i]), &all[i].n_needs);
+        all[i].needs = s->doomed && s->n_needs ? edges_kept(s, &all[i].n_needs)
+                                               : edges_of(index, latest(s), &all[i].n_needs);
         if (!all[i].needs)
             return -1;
         if (all[i].n_needs == 0) {

@@ -242,6 +242,8 @@ static void read_word(struct scan *s)
     const char *word = s->text + start, *slashes = memmem(word, n, "//", 2);
 
     s->at += n;
+    if (strncmp(s->text + s->at, "+=", 2) == 0)
+        return;
     if (n > 0 && s->text[s->at] == '{' && s->text[s->at - 1] == '$')
         fail(s, s->line, "${ expands in double quotes only: write \"${NAME}\"");
     else if (slashes != NULL)
@@ -427,6 +429,9 @@ static void read_list(struct scan *s, const struct token *key)
         }
         if (t.kind == END)
             fail(s, key->line, "the list of %s has no end: write }", token_text(s, key).text);
+        else if (t.kind == EQUALS)
+            fail(s, t.line, "= in the list of %s: write the word in quotes",
+                 token_text(s, key).text);
         else
             fail(s, t.line, "%s in the list of %s: write a comma between its words",
                  token_text(s, &t).text, token_text(s, key).text);
@@ -458,9 +463,7 @@ static bool check_use(struct scan *s, const struct conf_key *key, int line, bool
     else if (!takes_list && list)
         say(s, line, "%s is no list: write one value without braces", name);
     else if (takes_list && !list && key->kind != CONF_NAMES)
-        say(s, line, "%s is a list: write %s = {\"%s\", \"%s\"}", name, key->name,
-            key->kind == CONF_LIST ? "program" : "first",
-            key->kind == CONF_LIST ? "argument" : "second");
+        say(s, line, "%s is a list: write %s = {\"...\", \"...\"}", name, key->name);
     else
         return true;
     return false;
@@ -540,8 +543,11 @@ static void read_body(struct scan *s, const char *section, const struct token *o
             read_key(s, section, &name, t.kind == PLUS_EQUALS);
         else if (t.kind == OPEN)
             read_inner(s, section, &name);
-        else
+        else if (find_key(s, section, &name) != NULL || find_section(s, &name) != NULL)
             fail(s, name.line, "%s has no value: write = and one", token_text(s, &name).text);
+        else
+            fail(s, name.line, "unknown key %s: see tend --options for all that are known",
+                 token_text(s, &name).text);
     }
 }
 

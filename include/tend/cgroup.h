@@ -12,7 +12,8 @@
 #include "tend/base.h"
 
 struct cgroup {
-    int own;     /* directory of our own subtree "tend.PID", locked; -1: no cgroups */
+    int own;     /* directory of our own subtree "tend.PID", -1: no cgroups */
+    int lock;    /* its cgroup.procs: tells others that we live */
     int inotify; /* readable when a watched group may have become empty */
     char *path;  /* of own, since a watch can be set by path only */
 };
@@ -33,7 +34,7 @@ enum cgroup_found {
  * delegated group only (the root of a hierarchy has no cgroup.type), or any when booted. A subtree
  * that a dead predecessor left with nobody in it is removed. */
 enum cgroup_found cgroup_open(struct cgroup *, int mode, bool booted);
-/* Removes the subtree when nobody is in it. A forked child that goes on without exec closes own. */
+/* Removes the subtree when nobody is in it. */
 void cgroup_close(struct cgroup *);
 
 /* A descriptor (CLOEXEC) of the service's group, made when missing; -1 with errno. Below, a group
@@ -51,12 +52,12 @@ int cgroup_pids(struct cgroup *, const char *service, pid_t **pids, size_t *room
 /* KILL to all at once (cgroup.kill, Linux 5.14); -1 with errno, ENOENT on older kernels. */
 int cgroup_kill(struct cgroup *, const char *service);
 
-/* A frozen group acts on no signal but KILL: thaws it and those below; does nothing when not
- * frozen. */
+/* In a frozen group no handler of a signal runs (what ends by default, or by KILL, ends): thaws it
+ * and those below; does nothing when not frozen. */
 int cgroup_thaw(struct cgroup *, const char *service);
 
-/* Tells on the inotify descriptor when populated changes; the number of the watch (> 0), -1 with
- * errno. To be taken back also when the group was removed. */
+/* Tells on the inotify descriptor when populated changes (the kernel waits up to 10 ms); the number
+ * of the watch (> 0), -1 with errno. To be taken back also when the group was removed. */
 int cgroup_watch(struct cgroup *, const char *service);
 void cgroup_unwatch(struct cgroup *, int watch);
 /* The next watch that spoke, -1 when none, 0 when some were lost: look at every group. */

@@ -55,11 +55,11 @@ static void join(const char *cgroup)
 
 static void bind_over(char *pair)
 {
-    char *target = strchr(pair, '=');
-    if (!target)
-        die(pair);
-    *target++ = 0;
-    must(mount(pair, target, NULL, MS_BIND, NULL), target);
+    char *equals = strchr(pair, '=');
+    if (equals) {
+        *equals = 0;
+        must(mount(pair, equals + 1, NULL, MS_BIND, NULL), equals + 1);
+    }
 }
 
 static void private_mounts(void)

@@ -58,9 +58,12 @@ class Run(contextlib.AbstractContextManager):
         while len(self.at) < 2 and (line := self._inns.stdout.readline()):
             self._hear(line)
         if "pid" not in self.at:
-            raise RuntimeError(self.said() or "did not start")
+            raise RuntimeError(self.said())
         os.set_blocking(self._inns.stdout.fileno(), False)
-        self._pidfd = os.pidfd_open(self.at["pid"])
+        with contextlib.suppress(ProcessLookupError):
+            self._pidfd = os.pidfd_open(self.at["pid"])
+        if self._pidfd is None:
+            raise RuntimeError(f"it ended; {self.said()}")
 
     def __exit__(self, *_):
         if self._pidfd is not None:
@@ -98,38 +101,40 @@ class Run(contextlib.AbstractContextManager):
         self._listen()
         return {ident: ns for ns, ident, k in self.records if k == ord(kind)}
 
-    def wait(self, condition, nap):
-        """Naps instead of watching: the two cores belong to the peer."""
+    def _ended(self):
+        if line := self._inns.stdout.readline():
+            self._hear(line)
+        return "end" in self.at
+
+    def _await(self, what, condition, nap):
+        """Naps instead of watching: the cores belong to the peer."""
         end = time.monotonic() + PATIENCE
         while not condition():
+            if self._ended() and not condition():
+                raise RuntimeError(f"it ended; {self.said()}")
             if time.monotonic() > end:
-                return False
+                raise RuntimeError(f"no {what} in {PATIENCE} s; {self.said()}")
             time.sleep(nap)
-        return True
 
     def started(self):
-        """Milliseconds until the last service's first instruction; None: not all came."""
-        if not self.wait(lambda: len(self.times("S")) == self.n, 0.02 if self.n > 1 else 0.005):
-            return None
+        """Milliseconds until the last service's first instruction."""
+        self._await("start", lambda: len(self.times("S")) == self.n,
+                    0.02 if self.n > 1 else 0.005)
         return (max(self.times("S").values()) - self.at["exec"]) / 1e6
 
     def restarted(self, ident, pid):
-        """Milliseconds from a kill to the replacement's first instruction; None: never."""
+        """Milliseconds from a kill to the replacement's first instruction."""
         killed = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
-        if not self.wait(lambda: self.times("S")[ident] > killed, 0.003):
-            return None
+        self._await("restart", lambda: self.times("S")[ident] > killed, 0.003)
         return (self.times("S")[ident] - killed) / 1e6
 
     def stopped(self):
-        """Milliseconds from the request until everything is gone; None: never."""
-        def ended():
-            if line := self._inns.stdout.readline():
-                self._hear(line)
-            return "end" in self.at
+        """Milliseconds from the request until everything is gone."""
         asked = time.monotonic_ns()
         self.peer.stop(self)
-        return (self.at["end"] - asked) / 1e6 if self.wait(ended, 0.02) else None
+        self._await("stop", self._ended, 0.02)
+        return (self.at["end"] - asked) / 1e6
 
     def _processes(self):
         """(pid, executable) of all that live below inns."""

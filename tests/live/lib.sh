@@ -14,7 +14,7 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/tend-live.XXXXXX")
 chmod 755 "$T"
 BIN=$T/bin J=$T/journal CONF=$T/tend.conf LOG=$T/log OUT=$T/out
 CGROUP='' # folder of the delegated group, where there is one
-TEND='' JOB='' STATUS='' MODE=''
+TEND='' JOB='' STATUS='' MODE='' LACKING=''
 WRAP=() # words put before tend's own command line
 declare -i TESTS=0
 WHY=()
@@ -86,6 +86,10 @@ not() {
 }
 
 # ---- cases ----
+lacks() { # COMMAND: the case is skipped; `lacks strace && return`
+    command -v "$1" >/dev/null && return 1
+    LACKING=$1
+}
 have_mode() {
     case $1 in
     pid1) unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc true 2>/dev/null ;;
@@ -124,7 +128,9 @@ run_case() { # MODE TEXT FUNCTION [ARGUMENT...]
     begin
     "$@"
     end_case
-    if [ ${#WHY[@]} = 0 ]; then
+    if [ -n "$LACKING" ]; then
+        skip "$text" "needs $LACKING"
+    elif [ ${#WHY[@]} = 0 ]; then
         ok "$text"
     else
         not_ok "$text" "${WHY[@]}" "--- tend:" "$(tail -n 25 "$LOG")" "--- journal:" \
@@ -140,7 +146,7 @@ in_modes() { # "MODE..." TEXT FUNCTION [ARGUMENT...]
 }
 begin() {
     end_all
-    WHY=() WRAP=() STATUS=
+    WHY=() WRAP=() STATUS='' LACKING=''
     rm -f "$T"/flag.* "$LOG" "$OUT"
     : >"$J" && : >"$LOG" && : >"$OUT" && : >"$CONF"
     chmod 666 "$J" "$LOG" "$OUT"
@@ -309,6 +315,12 @@ alive() { # PID as an actor knows it; a zombie is not
     pid=$(outer "$1")
     [ -n "$pid" ] && state=$(sed 's/.*) //; s/ .*//' "/proc/$pid/stat" 2>/dev/null)
     [ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+all_alive() { # NAME...
+    local name
+    for name; do
+        alive "$(pid_of "$name")" || return
+    done
 }
 gone() {
     ! alive "$1"

@@ -48,7 +48,7 @@ in_modes "pid1 subreaper user" "F002 a child exits before its pid is stored" f00
 
 f002_slow_fork() {
     local forks='clone,clone3,fork,vfork'
-    command -v strace >/dev/null || return
+    lacks strace && return
     WRAP=(strace -D -qq -o /dev/null -e trace="$forks" -e signal=none
         -e inject="$forks:delay_exit=20000")
     f002 200
@@ -85,7 +85,7 @@ f036() {
 in_modes "pid1 subreaper user" "F036 tend was started with SIGCHLD ignored: exit codes are still told apart" f036
 
 f036_echild() {
-    command -v strace >/dev/null || return
+    lacks strace && return
     WRAP=(strace -D -qq -o /dev/null -e trace='wait4,waitid' -e signal=none
         -e inject='wait4,waitid:error=ECHILD:when=3..9')
     service one 'stop { grace = "2s" }' on=TERM:exit:0 pause

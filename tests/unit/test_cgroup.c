@@ -1,4 +1,5 @@
-/* Against the kernel: where no cgroup v2 may be written, the tests that need one say so and skip. */
+/* Against the kernel: where no cgroup v2 may be written, the tests that need one say so and skip.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -35,7 +37,7 @@ static char parent[PATH_MAX]; /* the group that holds our subtree */
 static bool parent_is_root;
 static pid_t started[MANY + 16];
 static size_t n_started;
-static char made[MADE][PATH_MAX]; /* to be removed, last first */
+static char made[MADE][PATH_MAX + 32]; /* to be removed, last first */
 static size_t n_made;
 
 /* ---- setting up, cleaning up ---- */
@@ -72,10 +74,14 @@ static int setup(void **state)
 
 static void end_children(void)
 {
-    for (size_t i = 0; i < n_started; i++)
-        kill(started[i], SIGKILL);
-    for (size_t i = 0; i < n_started; i++)
-        waitpid(started[i], NULL, 0);
+    for (size_t i = 0; i < n_started; i++) {
+        if (started[i] > 1)
+            kill(started[i], SIGKILL);
+    }
+    for (size_t i = 0; i < n_started; i++) {
+        if (started[i] > 1)
+            waitpid(started[i], NULL, 0);
+    }
     n_started = 0;
 }
 
@@ -96,14 +102,23 @@ static void need_cgroup(void)
         need(cgroup_open(&c, CONF_CGROUP_YES, false));
 }
 
-static int make_dir(const char *base, const char *name)
+static int make_exactly(const char *name)
 {
     assert_true(n_made < MADE);
-    snprintf(made[n_made], PATH_MAX, "%s/%s", base, name);
+    snprintf(made[n_made], sizeof(made[0]), "%s/%s", parent, name);
     assert_int_equal(mkdir(made[n_made], 0755), 0);
     int fd = open(made[n_made++], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
+}
+
+/* Beside our subtree, by a name that no other run has. */
+static int make_dir(const char *name)
+{
+    char unique[64];
+
+    snprintf(unique, sizeof(unique), "%s.%d", name, (int)getpid());
+    return make_exactly(unique);
 }
 
 /* ---- children ---- */
@@ -163,21 +178,21 @@ static void wait_populated(const char *service, int want)
     assert_int_equal(cgroup_populated(&c, service), want);
 }
 
-/* What work returns (0 to 255), run in a child in the group; it may change its namespaces. */
-static int in_child(int group, int (*work)(void))
+/* What work returns (0 to 255), run in a child in the group (-1: in ours); -1 when it failed. Work
+ * may change namespaces; it must not assert, since that would go on with the tests in the child. */
+static int run_child(int group, int (*work)(void))
 {
     int status = -1;
     struct clone_args args = {
         .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)group};
     pid_t pid = group < 0 ? fork() : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
-    assert_true(pid >= 0);
     if (pid == 0) {
         alarm(60);
         _exit(work());
     }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return -1;
     return WEXITSTATUS(status);
 }
 
@@ -254,8 +269,8 @@ static void auto_takes_a_delegated_group(void **state)
 {
     (void)state;
     need_cgroup();
-    int group = make_dir(parent, "test-delegated");
-    assert_int_equal(in_child(group, open_auto), CGROUP_USABLE);
+    int group = make_dir("test-delegated");
+    assert_int_equal(run_child(group, open_auto), CGROUP_USABLE);
     close(group);
     assert_int_equal(rmdir(made[--n_made]), 0);
 }
@@ -281,7 +296,7 @@ static int open_outside_of_namespace(void)
 
 static int found_in_child(int group, int (*work)(void))
 {
-    int found = in_child(group, work);
+    int found = run_child(group, work);
 
     if (found == NO_RIGHT) {
         print_message("no right to make namespaces or mounts\n");
@@ -294,7 +309,7 @@ static void stays_in_its_namespace(void **state)
 {
     (void)state;
     need_cgroup();
-    int group = make_dir(parent, "test-namespace");
+    int group = make_dir("test-namespace");
     assert_int_equal(found_in_child(group, open_with_foreign_mount), CGROUP_NOT_DELEGATED);
     assert_int_equal(found_in_child(group, open_outside_of_namespace), CGROUP_NOT_DELEGATED);
     close(group);
@@ -365,6 +380,7 @@ static void closes_on_exec_and_leaves_nothing(void **state)
     snprintf(path, sizeof(path), "%s", c.path);
     int dir = cgroup_make(&c, "a");
     assert_int_equal(fcntl(c.own, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(c.lock, F_GETFD), FD_CLOEXEC);
     assert_int_equal(fcntl(c.inotify, F_GETFD), FD_CLOEXEC);
     assert_int_equal(fcntl(dir, F_GETFD), FD_CLOEXEC);
     assert_int_equal(mkdirat(dir, "below", 0755), 0);
@@ -374,34 +390,122 @@ static void closes_on_exec_and_leaves_nothing(void **state)
     assert_int_equal(c.own, -1);
 }
 
-/* As after a re-exec: the descriptors are gone, processes and groups are not. */
+static void lose_descriptors(void)
+{
+    close(c.own);
+    close(c.lock);
+    close(c.inotify);
+    free(c.path);
+}
+
+/* As after a re-exec: the descriptors are gone; processes and groups are not, and among them may be
+ * a child that was forked, but did not exec. */
 static void finds_its_own_again(void **state)
 {
-    struct cgroup again;
+    char path[PATH_MAX];
 
     (void)state;
     need_cgroup();
     int dir = cgroup_make(&c, "a");
-    pid_t pid = start(dir);
+    start(dir);
     close(dir);
-    char *path = c.path;
-    close(c.own);
-    /* The child, made without exec, shares the lock. */
-    assert_int_equal(cgroup_open(&again, CONF_CGROUP_YES, false), CGROUP_USABLE);
-    assert_string_not_equal(again.path, path);
-    cgroup_close(&again);
-    close(c.inotify);
-    end(pid);
-
-    c.own = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dir = cgroup_make(&c, "a");
-    close(c.own);
-    pid = start(dir);
-    close(dir);
+    snprintf(path, sizeof(path), "%s", c.path);
+    lose_descriptors();
     assert_int_equal(cgroup_open(&c, CONF_CGROUP_YES, false), CGROUP_USABLE);
     assert_string_equal(c.path, path);
     assert_int_equal(cgroup_populated(&c, "a"), 1);
-    free(path);
+}
+
+/* The plain name was taken when we began, and is free now. */
+static void finds_its_second_name_again(void **state)
+{
+    char name[32];
+
+    (void)state;
+    need_cgroup();
+    snprintf(name, sizeof(name), "tend.%d.3/a.service", (int)getpid());
+    *strchr(name, '/') = '\0';
+    int own = make_exactly(name);
+    name[strlen(name)] = '/';
+    int dir = make_exactly(name);
+    start(dir);
+    lose_descriptors();
+    assert_int_equal(cgroup_open(&c, CONF_CGROUP_YES, false), CGROUP_USABLE);
+    assert_int_equal(cgroup_populated(&c, "a"), 1);
+    close(dir);
+    close(own);
+}
+
+static int write_name(int fd, const char *path)
+{
+    char name[32] = "";
+
+    snprintf(name, sizeof(name), "%s", strrchr(path, '/') + 1);
+    return write(fd, name, sizeof(name)) == sizeof(name) ? 0 : -1;
+}
+
+/* Two at a time are PID 1, each of its own namespace, and have a service of the same name. */
+static int as_pid_1(int word, int go)
+{
+    struct cgroup mine;
+    char letter;
+
+    if (getpid() != 1 || cgroup_open(&mine, CONF_CGROUP_YES, false) != CGROUP_USABLE)
+        return 1;
+    int dir = cgroup_make(&mine, "web");
+    int result = dir < 0 || write_name(word, mine.path) < 0 || read(go, &letter, 1) != 0 ||
+                 cgroup_populated(&mine, "web") != 0;
+    cgroup_close(&mine);
+    return result;
+}
+
+static void start_as_pid_1(int group, int word, int go[2])
+{
+    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_INTO_CGROUP,
+                              .exit_signal = SIGCHLD,
+                              .cgroup = (uint64_t)group};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+    if (pid == 0) {
+        alarm(60);
+        close(go[1]);
+        _exit(as_pid_1(word, go[0]));
+    }
+    if (pid < 0) {
+        print_message("no right to make a PID namespace\n");
+        skip();
+    }
+    started[n_started++] = pid;
+}
+
+static void shares_with_nobody(void **state)
+{
+    char names[2][32];
+    int words[2], go[2], status;
+
+    (void)state;
+    need_cgroup();
+    int group = make_dir("test-share");
+    assert_int_equal(pipe(words), 0);
+    assert_int_equal(pipe(go), 0);
+    for (int i = 0; i < 2; i++) {
+        start_as_pid_1(group, words[1], go);
+        struct pollfd p = {words[0], POLLIN, 0};
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(read(words[0], names[i], 32), 32);
+    }
+    assert_string_not_equal(names[0], names[1]);
+    close(go[1]);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(waitpid(started[i], &status, 0), started[i]);
+        started[i] = 0;
+        assert_int_equal(status, 0);
+        assert_false(exists(made[0], names[i]));
+    }
+    close(group);
+    close(go[0]);
+    close(words[0]);
+    close(words[1]);
 }
 
 /* A tend that dies with an empty group, or (pid in keep) leaves a process in it. */
@@ -418,23 +522,23 @@ static int predecessor(void)
     if (!keep)
         return 0;
     /* Our parent's child, so that it can be ended by pid. */
-    struct clone_args args = {
-        .flags = CLONE_INTO_CGROUP | CLONE_PARENT, .cgroup = (uint64_t)dir};
-    *keep = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-    if (*keep == 0) {
-        close(other.own);
+    struct clone_args args = {.flags = CLONE_INTO_CGROUP | CLONE_PARENT, .cgroup = (uint64_t)dir};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
         alarm(60);
         for (;;)
             pause();
     }
-    return *keep < 0;
+    *keep = pid;
+    return pid < 0;
 }
 
 static pid_t live_predecessor(int *word)
 {
     int words[2];
 
-    assert_int_equal(pipe2(words, O_CLOEXEC), 0);
+    if (pipe2(words, O_CLOEXEC) < 0)
+        return -1;
     pid_t pid = fork();
     if (pid == 0) {
         struct cgroup other;
@@ -454,10 +558,10 @@ static unsigned count_left(void)
     const struct dirent *entry;
     unsigned n = 0;
 
-    assert_non_null(list);
-    while ((entry = readdir(list)))
+    while (list && (entry = readdir(list)))
         n += entry->d_type == DT_DIR && strncmp(entry->d_name, "tend.", 5) == 0;
-    closedir(list);
+    if (list)
+        closedir(list);
     return n;
 }
 
@@ -466,11 +570,11 @@ static int inherit(void)
 {
     struct cgroup mine;
     static const char *const foreign[] = {"tend", "tend.x", "tendril", "tend.1.service", "left"};
-    char path[PATH_MAX], name[64];
-    int word, failed = 0;
+    char path[PATH_MAX + 32], name[64];
+    int word = -1, failed = 0;
     char letter;
 
-    snprintf(parent + strlen(parent), 20, "/test-inherit");
+    snprintf(parent, sizeof(parent), "%.*s", PATH_MAX - 1, made[n_made - 1]);
     n_started = 0;
     for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
         snprintf(path, sizeof(path), "%s/%s", parent, foreign[i]);
@@ -479,10 +583,10 @@ static int inherit(void)
     pid_t alive = live_predecessor(&word);
     failed |= (read(word, &letter, 1) != 1) << 1;
     keep = NULL;
-    failed |= (in_child(-1, predecessor) != 0) << 2;
+    failed |= (run_child(-1, predecessor) != 0) << 2;
     failed |= (count_left() != 4) << 3;
-    keep = mmap_pid();
-    failed |= (in_child(-1, predecessor) != 0) << 4;
+    keep = mmap(NULL, sizeof(*keep), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    failed |= (run_child(-1, predecessor) != 0) << 4;
     started[n_started++] = *keep;
     failed |= (cgroup_open(&mine, CONF_CGROUP_AUTO, false) != CGROUP_USABLE) << 5;
     snprintf(name, sizeof(name), "tend.%d", (int)alive);
@@ -503,8 +607,356 @@ static void removes_what_the_dead_left(void **state)
 {
     (void)state;
     need_cgroup();
-    int group = make_dir(parent, "test-inherit");
-    assert_int_equal(in_child(group, inherit), 0);
+    int group = make_dir("test-inherit");
+    assert_int_equal(run_child(group, inherit), 0);
     close(group);
     assert_int_equal(rmdir(made[--n_made]), 0);
+}
+
+/* ---- groups ---- */
+
+static const char longest[] = "a123456789b123456789c123456789d123456789e123456789f123456789g123";
+
+static void names_are_apart(void **state)
+{
+    static const char *const good[] = {"a",   "A",      "a.b",       "a_b",          "a-b",
+                                       "a@1", "0",      "a.service", "cgroup.procs", "cgroup",
+                                       "a@",  "tend.1", longest};
+    static const char *const bad[] = {"", ".", "..", "/", "a/b", "../a", "a/", "/a", ".a", "a\nb"};
+    ino_t seen[ARRAY_SIZE(good)];
+    char longer[sizeof(longest) + 1];
+    struct stat st;
+
+    (void)state;
+    need_cgroup();
+    assert_int_equal(strlen(longest), CONF_NAME_MAX);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        int dir = cgroup_make(&c, good[i]), same = cgroup_make(&c, good[i]);
+        assert_true(dir >= 0 && same >= 0);
+        fstat(same, &st);
+        seen[i] = st.st_ino;
+        fstat(dir, &st);
+        assert_int_equal(st.st_ino, seen[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_int_not_equal(seen[i], seen[k]);
+        close(dir);
+        close(same);
+    }
+    snprintf(longer, sizeof(longer), "%sx", longest);
+    for (size_t i = 0; i <= ARRAY_SIZE(bad); i++) {
+        errno = 0;
+        assert_int_equal(cgroup_make(&c, i < ARRAY_SIZE(bad) ? bad[i] : longer), -1);
+        assert_int_equal(errno, EINVAL);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_int_equal(cgroup_remove(&c, good[i]), 0);
+}
+
+static void no_group_is_an_empty_one(void **state)
+{
+    pid_t *pids = NULL;
+    size_t room = 0;
+
+    (void)state;
+    need_cgroup();
+    assert_int_equal(cgroup_populated(&c, "a"), 0);
+    assert_int_equal(cgroup_pids(&c, "a", &pids, &room), 0);
+    assert_int_equal(cgroup_kill(&c, "a"), 0);
+    assert_int_equal(cgroup_thaw(&c, "a"), 0);
+    assert_int_equal(cgroup_remove(&c, "a"), 0);
+    assert_int_equal(cgroup_watch(&c, "a"), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_false(exists(c.path, "a.service"));
+    free(pids);
+}
+
+static void zombies_do_not_count(void **state)
+{
+    pid_t *pids = NULL;
+    size_t room = 0;
+
+    (void)state;
+    need_cgroup();
+    int dir = cgroup_make(&c, "a");
+    assert_int_equal(cgroup_populated(&c, "a"), 0);
+    pid_t pid = start(dir);
+    assert_int_equal(cgroup_populated(&c, "a"), 1);
+    assert_int_equal(cgroup_pids(&c, "a", &pids, &room), 1);
+    assert_int_equal(pids[0], pid);
+    assert_int_equal(cgroup_remove(&c, "a"), -1);
+    assert_int_equal(errno, EBUSY);
+
+    kill(pid, SIGKILL);
+    wait_zombie(pid);
+    wait_populated("a", 0);
+    assert_int_equal(cgroup_pids(&c, "a", &pids, &room), 0);
+    assert_int_equal(cgroup_remove(&c, "a"), 0);
+    assert_false(exists(c.path, "a.service"));
+    free(pids);
+    close(dir);
+}
+
+static int make_below(int dir, const char *name)
+{
+    assert_int_equal(mkdirat(dir, name, 0755), 0);
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* More than one buffer of them, on three levels, and another service's beside. */
+static void lists_all_below(void **state)
+{
+    pid_t *pids = NULL;
+    size_t room = 0;
+    int dirs[3];
+
+    (void)state;
+    need_cgroup();
+    int beside = cgroup_make(&c, "b");
+    dirs[0] = cgroup_make(&c, "a");
+    dirs[1] = make_below(dirs[0], "x");
+    dirs[2] = make_below(dirs[1], "y");
+    for (int i = 0; i < MANY; i++)
+        start(dirs[i < 1000 ? 0 : 1 + i % 2]);
+    start(beside);
+    assert_int_equal(cgroup_pids(&c, "a", &pids, &room), MANY);
+    assert_true(room >= MANY);
+    for (int i = 0; i < MANY; i++) {
+        int found = 0;
+        for (int k = 0; k < MANY; k++)
+            found += pids[k] == started[i];
+        assert_int_equal(found, 1);
+    }
+    assert_int_equal(cgroup_pids(&c, "b", &pids, &room), 1);
+    assert_int_equal(pids[0], started[MANY]);
+    end_children();
+    free(pids);
+    close(beside);
+    for (int i = 0; i < 3; i++)
+        close(dirs[i]);
+}
+
+static void populated_counts_below(void **state)
+{
+    (void)state;
+    need_cgroup();
+    int dir = cgroup_make(&c, "a"), below = make_below(dir, "x");
+    pid_t pid = start(below);
+    assert_int_equal(cgroup_populated(&c, "a"), 1);
+    assert_int_equal(cgroup_remove(&c, "a"), -1);
+    assert_int_equal(errno, EBUSY);
+    end(pid);
+    wait_populated("a", 0);
+    close(below);
+    close(dir);
+}
+
+static void removes_all_below(void **state)
+{
+    int dirs[6];
+
+    (void)state;
+    need_cgroup();
+    dirs[0] = cgroup_make(&c, "a");
+    for (int i = 1; i < 6; i++)
+        dirs[i] = make_below(dirs[i - 1], "x");
+    for (int i = 0; i < 6; i++) {
+        close(make_below(dirs[i], "y"));
+        close(make_below(dirs[i], "z"));
+    }
+    assert_int_equal(cgroup_remove(&c, "a"), 0);
+    assert_false(exists(c.path, "a.service"));
+    for (int i = 0; i < 6; i++)
+        close(dirs[i]);
+    int dir = cgroup_make(&c, "a");
+    assert_true(dir >= 0);
+    close(dir);
+}
+
+static void kills_all_at_once(void **state)
+{
+    pid_t pids[20], other;
+
+    (void)state;
+    need_cgroup();
+    int beside = cgroup_make(&c, "b"), dir = cgroup_make(&c, "a"), below = make_below(dir, "x");
+    other = start(beside);
+    signal(SIGTERM, SIG_IGN);
+    for (int i = 0; i < 20; i++)
+        pids[i] = start(i % 2 ? dir : below);
+    signal(SIGTERM, SIG_DFL);
+    if (cgroup_kill(&c, "a") < 0) {
+        assert_int_equal(errno, ENOENT);
+        print_message("no cgroup.kill in this kernel\n");
+        skip();
+    }
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(wait_zombie(pids[i]), SIGKILL);
+    wait_populated("a", 0);
+    assert_int_equal(cgroup_populated(&c, "b"), 1);
+    assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+    close(beside);
+    close(dir);
+    close(below);
+}
+
+static void freeze(int dir)
+{
+    char text[128] = "";
+    int fd = openat(dir, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+
+    assert_int_equal(write(fd, "1", 1), 1);
+    close(fd);
+    for (int i = 0; i < 10000 && !strstr(text, "frozen 1"); i++) {
+        fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        assert_true(read(fd, text, sizeof(text) - 1) > 0);
+        close(fd);
+        poll(NULL, 0, 1);
+    }
+    assert_non_null(strstr(text, "frozen 1"));
+}
+
+static void leave(int signal)
+{
+    (void)signal;
+    _exit(7);
+}
+
+/* What would end by default ends in the frozen state, too: it is handlers that wait. */
+static void thaws_all_below(void **state)
+{
+    (void)state;
+    need_cgroup();
+    int dir = cgroup_make(&c, "a"), below = make_below(dir, "x");
+    signal(SIGTERM, leave);
+    pid_t one = start(dir), two = start(below);
+    signal(SIGTERM, SIG_DFL);
+    assert_int_equal(cgroup_thaw(&c, "a"), 0);
+    freeze(below);
+    freeze(dir);
+    kill(one, SIGTERM);
+    kill(two, SIGTERM);
+    assert_int_equal(waitpid(one, NULL, WNOHANG), 0);
+    assert_int_equal(cgroup_thaw(&c, "a"), 0);
+    assert_int_equal(wait_zombie(one), 7);
+    assert_int_equal(wait_zombie(two), 7);
+    close(below);
+    close(dir);
+}
+
+/* ---- news ---- */
+
+static void wait_news(int want)
+{
+    struct pollfd p = {c.inotify, POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    assert_int_equal(cgroup_next(&c), want);
+    assert_int_equal(cgroup_next(&c), -1);
+    assert_int_equal(poll(&p, 1, 0), 0);
+}
+
+static void tells_of_the_last_to_go(void **state)
+{
+    (void)state;
+    need_cgroup();
+    int a = cgroup_make(&c, "a"), b = cgroup_make(&c, "b"), below = make_below(b, "x");
+    int watch_a = cgroup_watch(&c, "a"), watch_b = cgroup_watch(&c, "b");
+    assert_true(watch_a > 0 && watch_b > 0 && watch_a != watch_b);
+    assert_int_equal(cgroup_next(&c), -1);
+    pid_t first = start(a), second = start(a);
+    wait_news(watch_a);
+    pid_t other = start(below);
+    wait_news(watch_b);
+    end(first);
+    assert_int_equal(cgroup_populated(&c, "a"), 1);
+    assert_int_equal(cgroup_next(&c), -1);
+    kill(second, SIGKILL);
+    wait_news(watch_a);
+    assert_int_equal(cgroup_populated(&c, "a"), 0);
+    end(other);
+    wait_news(watch_b);
+
+    cgroup_unwatch(&c, watch_a);
+    assert_int_equal(cgroup_next(&c), -1);
+    first = start(a);
+    start(b);
+    wait_news(watch_b);
+    close(a);
+    close(b);
+    close(below);
+}
+
+static unsigned count_watches(void)
+{
+    char path[64], line[256];
+    unsigned n = 0;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", c.inotify);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file))
+        n += strncmp(line, "inotify ", 8) == 0;
+    fclose(file);
+    return n;
+}
+
+static double ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* A service that is started again and again costs no watch and leaves no news of the dead. */
+static void takes_watches_back(void **state)
+{
+    double begin = ms();
+
+    (void)state;
+    need_cgroup();
+    for (int i = 0; i < 50; i++) {
+        int dir = cgroup_make(&c, "a"), watch = cgroup_watch(&c, "a");
+        assert_true(dir >= 0 && watch > 0);
+        assert_int_equal(count_watches(), 1);
+        assert_int_equal(cgroup_remove(&c, "a"), 0);
+        cgroup_unwatch(&c, watch);
+        close(dir);
+        assert_int_equal(cgroup_next(&c), -1);
+        assert_int_equal(count_watches(), 0);
+    }
+    print_message("make, watch, remove: %.2f ms\n", (ms() - begin) / 50);
+}
+
+#define WITH_GROUP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(off_is_off),
+        cmocka_unit_test(knows_a_cgroup_mount),
+        WITH_GROUP(auto_leaves_the_root_alone),
+        WITH_GROUP(auto_takes_a_delegated_group),
+        WITH_GROUP(stays_in_its_namespace),
+        WITH_GROUP(needs_a_root_of_its_own),
+        WITH_GROUP(closes_on_exec_and_leaves_nothing),
+        WITH_GROUP(finds_its_own_again),
+        WITH_GROUP(finds_its_second_name_again),
+        WITH_GROUP(shares_with_nobody),
+        WITH_GROUP(removes_what_the_dead_left),
+        WITH_GROUP(names_are_apart),
+        WITH_GROUP(no_group_is_an_empty_one),
+        WITH_GROUP(zombies_do_not_count),
+        WITH_GROUP(lists_all_below),
+        WITH_GROUP(populated_counts_below),
+        WITH_GROUP(removes_all_below),
+        WITH_GROUP(kills_all_at_once),
+        WITH_GROUP(thaws_all_below),
+        WITH_GROUP(tells_of_the_last_to_go),
+        WITH_GROUP(takes_watches_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

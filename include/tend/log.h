@@ -1,0 +1,23 @@
+/* tend's own messages: whole lines to stderr, which never block and never fail.
+ *
+ * What stderr cannot take is dropped and counted; the count is told with the next line that gets
+ * through. errno is kept. Only layers 3 and above log. */
+#ifndef TEND_LOG_H
+#define TEND_LOG_H
+
+#include "tend/base.h"
+
+/* Finds the way to write to stderr without blocking, and without changing the file description that
+ * we share with others. Before it, and where there is none, lines are written as they are. */
+void log_open(void);
+
+extern bool log_verbose;
+
+void log_info(const char *format, ...) PRINTF(1, 2);
+/* Something is wrong, but we go on. log_warn adds the text of errno. */
+void log_warn(const char *format, ...) PRINTF(1, 2);
+void log_warnx(const char *format, ...) PRINTF(1, 2);
+/* Only with --verbose. */
+void log_debug(const char *format, ...) PRINTF(1, 2);
+
+#endif

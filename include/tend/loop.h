@@ -1,0 +1,40 @@
+/* Waiting: descriptors, signals as data, one deadline. Knows no service.
+ *
+ * It hands out what is ready as (kind, index) pairs and calls nothing back; the turn goes through
+ * them in its own fixed order. */
+#ifndef TEND_LOOP_H
+#define TEND_LOOP_H
+
+#include <signal.h>
+
+#include "tend/base.h"
+
+struct loop {
+    int epoll, signals;
+};
+
+struct loop_event {
+    uint32_t kind, index;
+};
+
+/* CLOCK_MONOTONIC, rounded down; and rounded up, for a time from which a wait counts: waits are
+ * then never short. */
+msec loop_now(void);
+msec loop_now_up(void);
+
+/* All signals of the set must be blocked. They arrive under signal_kind. -1 with errno. */
+int loop_open(struct loop *, const sigset_t *, uint32_t signal_kind);
+
+/* Level-triggered, for reading. The caller removes a descriptor before it closes it, unless it is
+ * the only one for its file. */
+int loop_add(struct loop *, int fd, uint32_t kind, uint32_t index);
+void loop_remove(struct loop *, int fd);
+
+/* Sleeps until something is ready or the deadline has come (NEVER: none), never shorter; fills at
+ * most max events and returns how many. */
+int loop_wait(struct loop *, msec now, msec deadline, struct loop_event *events, int max);
+
+/* The next pending signal, 0: none. */
+int loop_signal(struct loop *);
+
+#endif

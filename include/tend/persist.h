@@ -1,0 +1,74 @@
+/* What must survive a crash or a re-exec of tend: each service as a fixed record, and back. Pure.
+ *
+ * The records lie in a memfd (store.c) and are written ahead: the intent before a fork, the pid
+ * right after it, the exit between peek and reap. Each slot holds two records; the older one is
+ * overwritten, so that a crash in the middle of a write costs that write alone. Decoding is total:
+ * whatever the bytes are, the result is a service that the engine can go on with, or none.
+ *
+ * Durations and deadlines are of CLOCK_MONOTONIC, which an exec does not change. */
+#ifndef TEND_PERSIST_H
+#define TEND_PERSIST_H
+
+#include "tend/engine.h"
+
+struct persist_record {
+    uint32_t sum;      /* of all that follows; last to be written */
+    uint32_t sequence; /* the higher of the two is the newer one */
+    uint32_t generation;
+    int32_t pid, command;
+    int32_t error, error_step, exit_number;
+    msec since, started, stop_began, start_by, deadline, delay;
+    uint32_t failures, starts, restarts, members;
+    uint32_t recent[TRIES_KEPT];
+    uint32_t flags; /* wanted, again, doomed, ready, ... */
+    uint32_t pending;
+    uint16_t step;
+    uint8_t state, cause, exit_how, unused;
+    char name[CONF_NAME_MAX + 1];
+};
+
+struct persist_slot {
+    struct persist_record at[2];
+};
+
+/* Writes the service as it is now. */
+void persist_save(struct persist_slot *, const struct service *);
+/* Marks the slot as holding none. */
+void persist_clear(struct persist_slot *);
+/* Between peek and reap: the main process has ended thus. The service itself has not been told. */
+void persist_exit(struct persist_slot *, const struct service *, const struct service_exit *,
+                  int error, int error_step);
+/* The same for the stop command, whose status nobody asks for. */
+void persist_command_ended(struct persist_slot *, const struct service *);
+
+/* The newest whole record of the slot, NULL: none. Checked: every field is in its range, and fields
+ * that contradict each other (a pid in a state without a process) do not occur. */
+const struct persist_record *persist_newest(const struct persist_slot *);
+
+/* Sets the fields of a service of the same name that was made from its conf. */
+void persist_load(const struct persist_record *, struct service *);
+
+/* A loaded service was saved between the decision to fork (its main process or its stop command)
+ * and the pid: a child that no record names may be its own. */
+bool persist_forking(const struct service *);
+
+/* What the kernel says of the record's processes after an exec. */
+struct persist_world {
+    bool pid_is_ours; /* pid is still our child, alive or a zombie to be reaped */
+    bool command_is_ours;
+    pid_t unrecorded; /* where persist_forking: the child that no record names; 0: none */
+};
+
+/* Brings a loaded and adopted service up to date with the world, through engine_event: a fork that
+ * was only intended, a process that was reaped before the crash (with the exit that was written
+ * ahead), actions that may not have been done (a signal is rather sent twice than not at all).
+ *
+ * Where an exit was written ahead, the service is told of it and its zombie, if it still stands, is
+ * a stranger from then on. Actions are carried out before the next event or deadline is looked at.
+ *
+ * For this to hold, a service is saved after its actions were carried out, not between taking one
+ * (engine_next_action) and doing it; except before a fork, where that is the intent. */
+void persist_resume(struct engine *, struct service *, const struct persist_record *,
+                    const struct persist_world *, msec now);
+
+#endif

@@ -1,0 +1,70 @@
+/* One child: fork, set-up, execve. Never waits for it.
+ *
+ * Everything the child needs is built before the fork, in one block of memory that lives until the
+ * child has executed or is gone; from the fork on it makes system calls only. What went wrong comes
+ * back through a pipe as {step, errno}; end of file without that is success (the write end is
+ * closed by the exec, close-on-exec, pipe2(2)).
+ *
+ * Where nothing speaks against it the child borrows our memory instead of a copy (clone(2) with
+ * CLONE_VM), on a stack of its own, which is twice as fast with many services and, unlike
+ * vfork(2), does not suspend us when the exec blocks. It does not where it would change its
+ * identity (another user could then look into our memory) or its OOM score (the kernel sets that
+ * for all who share memory), or is to start in a cgroup. */
+#ifndef TEND_SPAWN_H
+#define TEND_SPAWN_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "tend/conf.h"
+
+enum spawn_step {
+    SPAWN_NONE,
+    SPAWN_PREPARE, /* in the parent: memory, the pipe */
+    SPAWN_CGROUP,
+    SPAWN_FORK,
+    SPAWN_SESSION,
+    SPAWN_STDIN,
+    SPAWN_LIMITS,
+    SPAWN_NICE,
+    SPAWN_OOM_SCORE,
+    SPAWN_GROUPS,
+    SPAWN_GROUP,
+    SPAWN_USER,
+    SPAWN_PRIVILEGES,
+    SPAWN_DIRECTORY,
+    SPAWN_EXEC,
+    SPAWN_STEP_COUNT
+};
+const char *spawn_step_name(int step);
+
+/* What is the same for all children. */
+struct spawn_common {
+    int null;             /* /dev/null, for stdin */
+    struct rlimit nofile; /* as we were given it; ours is higher */
+    char **environment;   /* ours, less what concerns us and our starter alone */
+};
+/* Raises our own limit of descriptors, opens /dev/null and sorts the environment. Fails soft. */
+void spawn_common_open(struct spawn_common *, char *const *environment);
+void spawn_common_close(struct spawn_common *);
+
+/* A child on its way to its exec. */
+struct spawn;
+
+/* argv is conf's command or one of its other commands. cgroup is a descriptor of its group, or -1.
+ * Returns the pid and *out, to be ended with spawn_free once spawn_read says so; or -1 with errno
+ * and *step, and nothing left behind. */
+pid_t spawn_start(const struct spawn_common *, const struct conf *, char *const *argv, int cgroup,
+                  struct spawn **out, enum spawn_step *step);
+
+/* The descriptor to poll. */
+int spawn_fd(const struct spawn *);
+
+/* What the pipe says by now. FAILED is said once, with step and errno; more may be due until OVER:
+ * the child has executed or ended, and spawn_free is allowed. */
+enum spawn_report { SPAWN_WAIT, SPAWN_FAILED, SPAWN_OVER };
+enum spawn_report spawn_read(struct spawn *, int *step, int *error);
+
+void spawn_free(struct spawn *);
+
+#endif

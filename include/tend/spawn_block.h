@@ -1,0 +1,40 @@
+/* What a child is made from, in one block of memory: built before the fork, read by the child,
+ * freed when the child has executed or is gone. */
+#ifndef TEND_SPAWN_BLOCK_H
+#define TEND_SPAWN_BLOCK_H
+
+#include "tend/spawn.h"
+
+struct spawn {
+    int report; /* read end of the pipe */
+    bool failed;
+
+    /* for the child */
+    int report_out;
+    int null;
+    const struct conf *conf; /* only for a child that has a copy of our memory */
+    char **paths;            /* candidates for execve, in order of PATH */
+    char **argv;
+    char **envp;
+    char *directory;
+    struct rlimit nofile;
+    struct {
+        int resource;
+        struct rlimit limit;
+    } limits[RLIM_NLIMITS];
+    size_t n_limits;
+    unsigned umask;
+    int nice;
+    bool nice_set, has_ids, no_new_privs;
+    char oom_score_adj[16];
+    int oom_length; /* 0: leave it */
+    char *stack;
+};
+
+/* Enough for the few frames of the child and for one signal frame of any processor. */
+enum { SPAWN_STACK = 16384 };
+
+/* NULL when out of memory. */
+struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *, char *const *argv);
+
+#endif

@@ -1,0 +1,373 @@
+#include "tend/persist.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tend/engine_life.h"
+
+enum {
+    WANTED = 1 << 0,
+    AGAIN = 1 << 1,
+    DOOMED = 1 << 2,
+    READY = 1 << 3,
+    PREPARING = 1 << 4,
+    PREPARED = 1 << 5,
+    EXECUTED = 1 << 6,
+    ADOPTED = 1 << 7,
+    TOLD = 1 << 8,
+    KILLED = 1 << 9,
+    CORE = 1 << 10,
+    ENDED = 1 << 11,         /* pid has ended, with the exit of this record */
+    COMMAND_ENDED = 1 << 12, /* command has ended */
+    ALL_FLAGS = (1 << 13) - 1,
+};
+
+static_assert(sizeof(struct persist_record) % sizeof(uint32_t) == 0, "summed up in words");
+static_assert(sizeof(int) == sizeof(int32_t) && sizeof(pid_t) == sizeof(int32_t),
+              "kept as 32 bits");
+
+/* ---- writing ---- */
+
+/* Never 0, which stands for a record under way. */
+static uint32_t sum_of(const struct persist_record *r)
+{
+    const unsigned char *bytes = (const unsigned char *)r;
+    uint64_t h = 0x9e3779b97f4a7c15u;
+    uint32_t word;
+
+    for (size_t i = sizeof word; i < sizeof *r; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        h = (h ^ word) * 0xff51afd7ed558ccdu;
+        h ^= h >> 29;
+    }
+    word = (uint32_t)(h ^ h >> 32);
+    return word ? word : 1;
+}
+
+static bool newer(const struct persist_record *a, const struct persist_record *b)
+{
+    return (int32_t)(a->sequence - b->sequence) > 0;
+}
+
+static bool whole(const struct persist_record *r)
+{
+    return r->sum != 0 && r->sum == sum_of(r);
+}
+
+/* The record that is to be overwritten: never the only whole one. */
+static size_t older(const struct persist_slot *slot)
+{
+    if (!whole(&slot->at[0]) || !whole(&slot->at[1]))
+        return whole(&slot->at[0]) ? 1 : 0;
+    return newer(&slot->at[0], &slot->at[1]) ? 1 : 0;
+}
+
+/* A crash handler of this very process reads what is written here: the order of the stores must be
+ * that of the program, no more. */
+static void write_record(struct persist_slot *slot, struct persist_record *r)
+{
+    size_t i = older(slot);
+    struct persist_record *to = &slot->at[i];
+
+    r->sequence = slot->at[!i].sequence + 1;
+    to->sum = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy((char *)to + sizeof to->sum, (const char *)r + sizeof r->sum, sizeof *r - sizeof r->sum);
+    atomic_signal_fence(memory_order_seq_cst);
+    to->sum = sum_of(r);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static uint32_t flags_of(const struct service *s)
+{
+    return (s->wanted ? WANTED : 0u) | (s->again ? AGAIN : 0u) | (s->doomed ? DOOMED : 0u) |
+           (s->ready ? READY : 0u) | (s->preparing ? PREPARING : 0u) |
+           (s->prepared ? PREPARED : 0u) | (s->executed ? EXECUTED : 0u) |
+           (s->adopted ? ADOPTED : 0u) | (s->told ? TOLD : 0u) | (s->killed ? KILLED : 0u) |
+           (s->last_exit.core ? CORE : 0u);
+}
+
+/* The exit as s knows it. */
+static void fill(struct persist_record *r, const struct service *s)
+{
+    memset(r, 0, sizeof *r);
+    r->generation = s->generation;
+    r->pid = s->pid;
+    r->command = s->command;
+    r->error = s->error;
+    r->error_step = s->error_step;
+    r->exit_number = s->last_exit.number;
+    r->exit_how = (uint8_t)s->last_exit.how;
+    r->since = s->since;
+    r->started = s->started;
+    r->stop_began = s->stop_began;
+    r->start_by = s->start_by;
+    r->deadline = s->deadline;
+    r->delay = s->tries.delay;
+    r->failures = s->tries.failures;
+    r->starts = s->tries.starts;
+    memcpy(r->recent, s->tries.recent, sizeof r->recent);
+    r->restarts = s->restarts;
+    r->members = s->members;
+    r->flags = flags_of(s);
+    r->pending = s->pending;
+    r->step = (uint16_t)s->step;
+    r->state = (uint8_t)s->state;
+    r->cause = (uint8_t)s->cause;
+    memcpy(r->name, service_name(s), strnlen(service_name(s), CONF_NAME_MAX));
+}
+
+void persist_save(struct persist_slot *slot, const struct service *s)
+{
+    struct persist_record r;
+
+    fill(&r, s);
+    write_record(slot, &r);
+}
+
+void persist_exit(struct persist_slot *slot, const struct service *s,
+                  const struct service_exit *exit, int error, int error_step)
+{
+    struct persist_record r;
+
+    fill(&r, s);
+    r.flags = (r.flags & ~(uint32_t)CORE) | ENDED | (exit->core ? CORE : 0u);
+    r.exit_how = (uint8_t)exit->how;
+    r.exit_number = exit->number;
+    r.error = error;
+    r.error_step = error_step;
+    write_record(slot, &r);
+}
+
+void persist_command_ended(struct persist_slot *slot, const struct service *s)
+{
+    struct persist_record r;
+
+    fill(&r, s);
+    r.flags |= COMMAND_ENDED;
+    write_record(slot, &r);
+}
+
+/* The newer one last: else a crash in between would bring the older one back. */
+void persist_clear(struct persist_slot *slot)
+{
+    size_t first = older(slot);
+
+    slot->at[first].sum = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    slot->at[!first].sum = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* ---- reading: total ---- */
+
+static bool pid_in_range(int32_t pid)
+{
+    return pid == 0 || pid > 1;
+}
+
+static bool time_in_range(msec at)
+{
+    return at >= 0;
+}
+
+static bool fields_in_range(const struct persist_record *r)
+{
+    return r->state < SERVICE_STATE_COUNT && r->cause < CAUSE_COUNT &&
+           r->exit_how < EXIT_HOW_COUNT && r->unused == 0 &&
+           (r->flags & ~(uint32_t)ALL_FLAGS) == 0 && r->step <= STEP_SIGNAL + CONF_STEPS_MAX &&
+           r->starts <= TRIES_KEPT && pid_in_range(r->pid) && pid_in_range(r->command) &&
+           r->error >= 0 && r->error_step >= 0 && r->exit_number >= 0 && r->exit_number < 256 &&
+           time_in_range(r->since) && time_in_range(r->started) && time_in_range(r->stop_began) &&
+           time_in_range(r->start_by) && time_in_range(r->deadline) && r->delay >= 0 &&
+           r->delay <= CONF_TIME_MAX && memchr(r->name, '\0', sizeof r->name) &&
+           conf_name_valid(r->name);
+}
+
+/* Which processes, actions, deadline and readiness each state may have. */
+static const struct shape {
+    bool live;    /* may have a main process and members */
+    bool command; /* may have a stop command */
+    bool timed;   /* has a deadline, else nothing would ever end it */
+    bool ready;   /* may be ready */
+    unsigned pending;
+} shapes[SERVICE_STATE_COUNT] = {
+    [SERVICE_DOWN] = {.pending = ACTION_FREE},
+    [SERVICE_STARTING] = {.live = true, .timed = true, .pending = ACTION_SPAWN},
+    [SERVICE_RUNNING] = {.live = true, .ready = true},
+    [SERVICE_DONE] = {.ready = true},
+    [SERVICE_STOPPING] = {.live = true,
+                          .command = true,
+                          .timed = true,
+                          .pending =
+                              ACTION_COMMAND | ACTION_COMMAND_END | ACTION_SIGNAL | ACTION_SWEEP},
+    [SERVICE_KILLING] = {.live = true,
+                         .command = true,
+                         .timed = true,
+                         .pending = ACTION_COMMAND_END | ACTION_KILL},
+    [SERVICE_STUCK] = {.live = true, .command = true, .pending = ACTION_NAME_STUCK},
+    [SERVICE_BACKOFF] = {.timed = true},
+};
+
+static bool fits_its_state(const struct persist_record *r)
+{
+    const struct shape *shape = &shapes[r->state];
+
+    return (shape->live || (r->pid == 0 && r->members == 0)) &&
+           (shape->command || r->command == 0) && (!shape->timed || r->deadline != NEVER) &&
+           (shape->ready || !(r->flags & READY)) && (r->pending & ~shape->pending) == 0;
+}
+
+static bool consistent(const struct persist_record *r)
+{
+    if (r->pid != 0 && r->pid == r->command)
+        return false;
+    if ((r->state == SERVICE_RUNNING || r->flags & ENDED) && r->pid == 0)
+        return false;
+    if (r->flags & COMMAND_ENDED && r->command == 0)
+        return false;
+    if (r->pending & ACTION_SPAWN && r->pid != 0)
+        return false;
+    if (r->pending & ACTION_FREE && !(r->flags & DOOMED))
+        return false;
+    return true;
+}
+
+static bool good(const struct persist_record *r)
+{
+    return whole(r) && fields_in_range(r) && fits_its_state(r) && consistent(r);
+}
+
+const struct persist_record *persist_newest(const struct persist_slot *slot)
+{
+    const struct persist_record *a = &slot->at[0], *b = &slot->at[1];
+
+    if (!good(a))
+        return good(b) ? b : NULL;
+    return good(b) && newer(b, a) ? b : a;
+}
+
+/* ---- a service again ---- */
+
+static void load_flags(uint32_t flags, struct service *s)
+{
+    s->wanted = flags & WANTED;
+    s->again = flags & AGAIN;
+    s->doomed = flags & DOOMED;
+    s->ready = flags & READY;
+    s->preparing = flags & PREPARING;
+    s->prepared = flags & PREPARED;
+    s->executed = flags & EXECUTED;
+    s->adopted = flags & ADOPTED;
+    s->told = flags & TOLD;
+    s->killed = flags & KILLED;
+}
+
+static void load_times(const struct persist_record *r, struct service *s)
+{
+    s->since = r->since;
+    s->started = r->started;
+    s->stop_began = r->stop_began;
+    s->start_by = r->start_by;
+    s->deadline = r->deadline;
+    s->tries.delay = r->delay;
+    s->tries.failures = r->failures;
+    s->tries.starts = r->starts;
+    memcpy(s->tries.recent, r->recent, sizeof r->recent);
+}
+
+/* The conf may have been replaced since the record was written. */
+static unsigned load_step(const struct persist_record *r, const struct conf *c)
+{
+    unsigned last = STEP_SIGNAL + (unsigned)c->stop.n_then;
+
+    if (r->step == STEP_COMMAND && !c->stop.command && r->command == 0)
+        return STEP_SIGNAL;
+    return r->step < last ? r->step : last;
+}
+
+/* An exit that the service has not been told of is left to persist_resume. */
+void persist_load(const struct persist_record *r, struct service *s)
+{
+    load_flags(r->flags, s);
+    load_times(r, s);
+    s->state = (enum service_state)r->state;
+    s->cause = (enum service_cause)r->cause;
+    s->generation = r->generation;
+    s->pid = r->pid;
+    s->command = r->command;
+    s->members = r->members;
+    s->restarts = r->restarts;
+    s->step = load_step(r, s->conf);
+    s->pending = r->pending;
+    if (s->step != STEP_COMMAND)
+        s->pending &= ~(unsigned)ACTION_COMMAND;
+    s->error = s->error_step = 0;
+    s->last_exit = (struct service_exit){0};
+    if (r->flags & ENDED)
+        return;
+    s->error = r->error;
+    s->error_step = r->error_step;
+    s->last_exit =
+        (struct service_exit){(enum exit_how)r->exit_how, r->exit_number, r->flags & CORE};
+}
+
+static bool spawn_intended(const struct service *s)
+{
+    return s->state == SERVICE_STARTING && s->pid == 0 && !(s->pending & ACTION_SPAWN);
+}
+
+static bool command_intended(const struct service *s)
+{
+    return s->state == SERVICE_STOPPING && s->step == STEP_COMMAND && s->command == 0 &&
+           !(s->pending & ACTION_COMMAND);
+}
+
+bool persist_forking(const struct service *s)
+{
+    return spawn_intended(s) || command_intended(s);
+}
+
+static void resume_fork(struct engine *e, struct service *s, pid_t found, msec now)
+{
+    const struct engine_fact fact = {.pid = found};
+
+    if (spawn_intended(s) && found)
+        engine_event(e, s, EVENT_FORKED, now, &fact);
+    else if (spawn_intended(s))
+        engine_want(e, s, ACTION_SPAWN);
+    else if (command_intended(s) && found)
+        engine_event(e, s, EVENT_COMMAND, now, &fact);
+    else if (command_intended(s))
+        engine_want(e, s, ACTION_COMMAND);
+}
+
+/* With an exit written ahead, whoever has that pid now is somebody else, or its zombie. */
+static void resume_main(struct engine *e, struct service *s, const struct persist_record *r,
+                        bool ours, msec now)
+{
+    struct engine_fact fact = {.exit = {.how = EXIT_LOST}};
+
+    if (r->flags & ENDED) {
+        fact = (struct engine_fact){
+            .exit = {(enum exit_how)r->exit_how, r->exit_number, r->flags & CORE},
+            .error = r->error,
+            .error_step = r->error_step};
+    } else if (ours) {
+        s->adopted = true;
+        return;
+    }
+    engine_event(e, s, EVENT_EXITED, now, &fact);
+}
+
+void persist_resume(struct engine *e, struct service *s, const struct persist_record *r,
+                    const struct persist_world *world, msec now)
+{
+    if (persist_forking(s))
+        resume_fork(e, s, world->unrecorded, now);
+    if (r->command && (r->flags & COMMAND_ENDED || !world->command_is_ours))
+        engine_event(e, s, EVENT_COMMAND_ENDED, now, NULL);
+    if (r->pid)
+        resume_main(e, s, r, world->pid_is_ours, now);
+}

@@ -1,0 +1,271 @@
+#include "tend/spawn.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "tend/raw.h"
+#include "tend/spawn_block.h"
+
+#if RAW_WITHOUT_ERRNO && !defined(__SANITIZE_ADDRESS__)
+#define CAN_SHARE true
+#else
+#define CAN_SHARE false
+#endif
+
+static const char *const step_names[] = {
+    [SPAWN_NONE] = "",
+    [SPAWN_PREPARE] = "preparing",
+    [SPAWN_CGROUP] = "cgroup",
+    [SPAWN_FORK] = "fork",
+    [SPAWN_SESSION] = "session",
+    [SPAWN_STDIN] = "stdin",
+    [SPAWN_LIMITS] = "limits",
+    [SPAWN_NICE] = "nice",
+    [SPAWN_OOM_SCORE] = "oom_score_adj",
+    [SPAWN_GROUPS] = "groups",
+    [SPAWN_GROUP] = "group",
+    [SPAWN_USER] = "user",
+    [SPAWN_PRIVILEGES] = "no_new_privs",
+    [SPAWN_DIRECTORY] = "directory",
+    [SPAWN_EXEC] = "exec",
+};
+static_assert(ARRAY_SIZE(step_names) == SPAWN_STEP_COUNT, "a name for each step");
+
+struct report {
+    int32_t step, error;
+};
+
+const char *spawn_step_name(int step)
+{
+    return step > 0 && step < SPAWN_STEP_COUNT ? step_names[step] : "";
+}
+
+/* ---- what all children share ---- */
+
+/* Meant for us alone, by whoever started us. */
+static bool is_managers(const char *entry)
+{
+    static const char *const prefixes[] = {"NOTIFY_SOCKET=",  "LISTEN_PID=",   "LISTEN_FDS=",
+                                           "LISTEN_FDNAMES=", "WATCHDOG_PID=", "WATCHDOG_USEC="};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (!strncmp(entry, prefixes[i], strlen(prefixes[i])))
+            return true;
+    return false;
+}
+
+static char **environment_for_children(char *const *environment)
+{
+    size_t n = 0, kept = 0;
+    char **result;
+
+    while (environment && environment[n])
+        n++;
+    result = calloc(n + 1, sizeof(char *));
+    for (size_t i = 0; result && i < n; i++)
+        if (!is_managers(environment[i]))
+            result[kept++] = environment[i];
+    return result;
+}
+
+void spawn_common_open(struct spawn_common *c, char *const *environment)
+{
+    struct rlimit raised;
+
+    c->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    c->environment = environment_for_children(environment);
+    if (getrlimit(RLIMIT_NOFILE, &c->nofile)) {
+        c->nofile = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+        return;
+    }
+    raised = (struct rlimit){c->nofile.rlim_max, c->nofile.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+void spawn_common_close(struct spawn_common *c)
+{
+    if (c->null >= 0)
+        close(c->null);
+    free(c->environment);
+}
+
+/* ---- in the child: system calls only, on data built before ---- */
+
+static void fail(const struct spawn *s, enum spawn_step step, long error) __attribute__((noreturn));
+
+static void fail(const struct spawn *s, enum spawn_step step, long error)
+{
+    struct report r = {step, (int32_t)-error};
+
+    raw(SYS_write, s->report_out, (long)&r, sizeof r, 0);
+    for (;;)
+        raw(SYS_exit_group, 127, 0, 0, 0);
+}
+
+static void must(const struct spawn *s, enum spawn_step step, long result)
+{
+    if (result < 0)
+        fail(s, step, result);
+}
+
+static void set_limits(const struct spawn *s)
+{
+    if (s->nofile.rlim_max != RLIM_INFINITY || s->nofile.rlim_cur != RLIM_INFINITY)
+        raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&s->nofile, 0);
+    for (size_t i = 0; i < s->n_limits; i++)
+        must(s, SPAWN_LIMITS,
+             raw(SYS_prlimit64, 0, s->limits[i].resource, (long)&s->limits[i].limit, 0));
+}
+
+static void set_oom_score(const struct spawn *s)
+{
+    long fd = raw(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+
+    must(s, SPAWN_OOM_SCORE, fd);
+    must(s, SPAWN_OOM_SCORE, raw(SYS_write, fd, (long)s->oom_score_adj, s->oom_length, 0));
+    raw(SYS_close, fd, 0, 0, 0);
+}
+
+/* Groups first: the right to change them goes with the user (setgroups(2), setresuid(2)). */
+static void set_ids(const struct spawn *s)
+{
+    const struct conf *c = s->conf;
+
+    must(s, SPAWN_GROUPS, raw(SYS_setgroups, (long)c->n_gids, (long)c->gids, 0, 0));
+    must(s, SPAWN_GROUP, raw(SYS_setresgid, c->gid, c->gid, c->gid, 0));
+    must(s, SPAWN_USER, raw(SYS_setresuid, c->uid, c->uid, c->uid, 0));
+}
+
+/* As execvp(3) goes through PATH: what is missing or forbidden is passed over. */
+static long execute(const struct spawn *s)
+{
+    long result = -ENOENT;
+    bool forbidden = false;
+
+    for (char **path = s->paths; *path; path++) {
+        result = raw(SYS_execve, (long)*path, (long)s->argv, (long)s->envp, 0);
+        if (result == -EACCES)
+            forbidden = true;
+        else if (result != -ENOENT && result != -ENOTDIR)
+            return result;
+    }
+    return forbidden ? -EACCES : result;
+}
+
+static int child_main(void *arg)
+{
+    const struct spawn *s = arg;
+    static const uint64_t no_signal = 0;
+
+    must(s, SPAWN_SESSION, raw(SYS_setsid, 0, 0, 0, 0));
+    if (s->null >= 0)
+        must(s, SPAWN_STDIN, raw(SYS_dup3, s->null, STDIN_FILENO, 0, 0));
+    raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0);
+    set_limits(s);
+    if (s->nice_set)
+        must(s, SPAWN_NICE, raw(SYS_setpriority, PRIO_PROCESS, 0, s->nice, 0));
+    if (s->oom_length)
+        set_oom_score(s);
+    if (s->has_ids)
+        set_ids(s);
+    if (s->no_new_privs)
+        must(s, SPAWN_PRIVILEGES, raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0));
+    raw(SYS_umask, s->umask, 0, 0, 0);
+    must(s, SPAWN_DIRECTORY, raw(SYS_chdir, (long)s->directory, 0, 0, 0));
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signal, 0, sizeof no_signal);
+    fail(s, SPAWN_EXEC, execute(s));
+}
+
+/* ---- in the parent ---- */
+
+static bool may_share(const struct conf *c, int cgroup)
+{
+    return CAN_SHARE && cgroup < 0 && !c->has_ids && !c->oom_score_adj_set;
+}
+
+/* clone3(2) alone can start a child in a cgroup. */
+static pid_t fork_into(int cgroup)
+{
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup};
+
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+static pid_t fork_child(struct spawn *s, const struct conf *c, int cgroup)
+{
+    pid_t pid;
+
+    if (may_share(c, cgroup))
+        return clone(child_main, s->stack + SPAWN_STACK, CLONE_VM | SIGCHLD, s);
+    pid = cgroup >= 0 ? fork_into(cgroup) : fork();
+    if (pid == 0)
+        child_main(s);
+    return pid;
+}
+
+static pid_t give_up(struct spawn *s, int error)
+{
+    spawn_free(s);
+    errno = error;
+    return -1;
+}
+
+pid_t spawn_start(const struct spawn_common *common, const struct conf *c, char *const *argv,
+                  int cgroup, struct spawn **out, enum spawn_step *step)
+{
+    struct spawn *s = spawn_block_new(common, c, argv);
+    int ends[2];
+    pid_t pid;
+
+    *step = SPAWN_PREPARE;
+    if (!s || pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+        return give_up(s, s ? errno : ENOMEM);
+    s->report = ends[0];
+    s->report_out = ends[1];
+    *step = cgroup >= 0 ? SPAWN_CGROUP : SPAWN_FORK;
+    pid = fork_child(s, c, cgroup);
+    if (pid < 0)
+        return give_up(s, errno);
+    close(s->report_out);
+    s->report_out = -1;
+    *out = s;
+    return pid;
+}
+
+int spawn_fd(const struct spawn *s)
+{
+    return s->report;
+}
+
+enum spawn_report spawn_read(struct spawn *s, int *step, int *error)
+{
+    struct report r;
+    ssize_t n = read(s->report, &r, sizeof r);
+
+    if (n == (ssize_t)sizeof r && !s->failed) {
+        s->failed = true;
+        *step = r.step;
+        *error = r.error;
+        return SPAWN_FAILED;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? SPAWN_WAIT : SPAWN_OVER;
+}
+
+void spawn_free(struct spawn *s)
+{
+    if (!s)
+        return;
+    if (s->report >= 0)
+        close(s->report);
+    if (s->report_out >= 0)
+        close(s->report_out);
+    free(s);
+}

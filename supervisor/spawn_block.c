@@ -1,0 +1,236 @@
+#include "tend/spawn_block.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* ---- how much, at most ---- */
+
+static size_t count(char *const *list)
+{
+    size_t n = 0;
+
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+static size_t room_of(char *const *list)
+{
+    size_t room = sizeof(char *);
+
+    for (; list && *list; list++)
+        room += strlen(*list) + 1 + sizeof(char *);
+    return room;
+}
+
+static const char *path_in(char *const *list)
+{
+    const char *path = NULL;
+
+    for (; list && *list; list++)
+        if (!strncmp(*list, "PATH=", 5))
+            path = *list + 5;
+    return path;
+}
+
+static const char *path_of(const struct spawn_common *common, const struct conf *c)
+{
+    const char *path = path_in(c->environment);
+
+    if (!path)
+        path = path_in(c->file_environment);
+    if (!path)
+        path = path_in(common->environment);
+    return path ? path : default_path;
+}
+
+static size_t room_of_paths(const char *path, const char *name)
+{
+    size_t folders = 1;
+
+    for (const char *p = path; *p; p++)
+        folders += *p == ':';
+    return strlen(path) + folders * (strlen(name) + 2 + sizeof(char *)) + 2 * sizeof(char *);
+}
+
+static const char * or (const char *text, const char *otherwise)
+{
+    return text ? text : otherwise;
+}
+
+static size_t room_for(const struct spawn_common *common, const struct conf *c, char *const *argv)
+{
+    size_t user = strlen(or (c->logname, "root")) * 2 + strlen(or (c->home, "/")) +
+                  strlen(or (c->shell, "/bin/sh")) + sizeof default_path +
+                  8 * (sizeof "LOGNAME=" + sizeof(char *));
+
+    return sizeof(struct spawn) + SPAWN_STACK + room_of(argv) + room_of(c->environment) +
+           room_of(c->file_environment) + room_of(common->environment) + user +
+           strlen(or (c->directory, "/")) + 1 + room_of_paths(path_of(common, c), argv[0]) +
+           8 * sizeof(max_align_t);
+}
+
+/* ---- laying it out ---- */
+
+struct arena {
+    char *at;
+};
+
+static char **take_pointers(struct arena *a, size_t n)
+{
+    uintptr_t misfit = (uintptr_t)a->at % sizeof(char *);
+    char **to;
+
+    a->at += misfit ? sizeof(char *) - misfit : 0;
+    to = (char **)(void *)a->at;
+    a->at += n * sizeof(char *);
+    return to;
+}
+
+/* The n bytes of a, then the text b. */
+static char *take_text(struct arena *arena, const char *a, size_t n, const char *b)
+{
+    char *to = arena->at;
+    size_t more = strlen(b) + 1;
+
+    memcpy(to, a, n);
+    memcpy(to + n, b, more);
+    arena->at += n + more;
+    return to;
+}
+
+static char **take_list(struct arena *a, char *const *list)
+{
+    size_t n = count(list);
+    char **to = take_pointers(a, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = take_text(a, "", 0, list[i]);
+    to[n] = NULL;
+    return to;
+}
+
+/* The environment while it grows; the first to name a variable wins. */
+struct merge {
+    struct arena *arena;
+    char **to;
+    size_t n;
+};
+
+static bool same_name(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+
+    return !strncmp(a, b, n) && (b[n] == '=' || b[n] == '\0');
+}
+
+static void merge(struct merge *m, const char *name, const char *value)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (same_name(m->to[i], name))
+            return;
+    m->to[m->n++] = take_text(m->arena, name, strlen(name), value);
+}
+
+/* Within one list the last to name a variable wins. */
+static void merge_list(struct merge *m, char *const *list)
+{
+    for (size_t n = count(list); n-- > 0;)
+        merge(m, list[n], "");
+}
+
+static void merge_user(struct merge *m, const struct conf *c)
+{
+    merge(m, "USER=", or (c->logname, "root"));
+    merge(m, "LOGNAME=", or (c->logname, "root"));
+    merge(m, "HOME=", or (c->home, "/"));
+    merge(m, "SHELL=", or (c->shell, "/bin/sh"));
+}
+
+static char **take_environment(struct arena *a, const struct spawn_common *common,
+                               const struct conf *c)
+{
+    size_t most =
+        count(c->environment) + count(c->file_environment) + count(common->environment) + 6;
+    struct merge m = {a, take_pointers(a, most), 0};
+
+    merge_list(&m, c->environment);
+    merge_list(&m, c->file_environment);
+    if (c->has_ids)
+        merge_user(&m, c);
+    merge_list(&m, common->environment);
+    merge_user(&m, c);
+    merge(&m, "PATH=", default_path);
+    m.to[m.n] = NULL;
+    return m.to;
+}
+
+/* A name with a slash is a path; else every folder of PATH may hold it. */
+static char **take_paths(struct arena *a, const char *name, const char *path)
+{
+    size_t folders = 1, n = 0;
+    char **to;
+
+    for (const char *p = path; *p; p++)
+        folders += *p == ':';
+    to = take_pointers(a, folders + 1);
+    if (strchr(name, '/')) {
+        to[n++] = take_text(a, "", 0, name);
+        path = "";
+    }
+    while (*path) {
+        size_t length = strcspn(path, ":");
+        if (length) {
+            to[n++] = a->at;
+            memcpy(a->at, path, length);
+            a->at[length] = '/';
+            a->at += length + 1;
+            take_text(a, "", 0, name);
+        }
+        path += length + (path[length] == ':');
+    }
+    to[n] = NULL;
+    return to;
+}
+
+static void copy_limits(struct spawn *s, const struct conf *c)
+{
+    for (size_t i = 0; i < c->n_limits; i++) {
+        s->limits[i].resource = c->limits[i].resource;
+        s->limits[i].limit = (struct rlimit){c->limits[i].soft, c->limits[i].hard};
+    }
+    s->n_limits = c->n_limits;
+}
+
+struct spawn *spawn_block_new(const struct spawn_common *common, const struct conf *c,
+                              char *const *argv)
+{
+    struct spawn *s = malloc(room_for(common, c, argv));
+    struct arena a;
+
+    if (!s)
+        return NULL;
+    memset(s, 0, sizeof *s);
+    s->report = s->report_out = -1;
+    s->null = common->null;
+    s->nofile = common->nofile;
+    s->conf = c;
+    s->umask = c->umask;
+    s->nice = c->nice;
+    s->nice_set = c->nice_set;
+    s->has_ids = c->has_ids;
+    s->no_new_privs = c->no_new_privs;
+    if (c->oom_score_adj_set)
+        s->oom_length = snprintf(s->oom_score_adj, sizeof s->oom_score_adj, "%d", c->oom_score_adj);
+    copy_limits(s, c);
+    s->stack = (char *)(s + 1);
+    a.at = s->stack + SPAWN_STACK;
+    s->argv = take_list(&a, argv);
+    s->envp = take_environment(&a, common, c);
+    s->directory = take_text(&a, "", 0, or (c->directory, "/"));
+    s->paths = take_paths(&a, argv[0], path_of(common, c));
+    return s;
+}

@@ -1,0 +1,907 @@
+/* The loader against real files in a folder of its own: what is accepted, and for what is refused
+ * the exact line and the whole message. */
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tend/load.h"
+#include "tend/pack.h"
+
+static char folder[64];
+
+#define WEB(keys) "service web { command = {\"/bin/true\"}\n" keys "}\n"
+
+static char *path_of(const char *name)
+{
+    static char path[4][400];
+    static unsigned turn;
+    char *out = path[turn++ % 4];
+
+    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
+    return out;
+}
+
+static void write_bytes(const char *name, const char *data, size_t size)
+{
+    FILE *file = fopen(path_of(name), "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    write_bytes(name, text, strlen(text));
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/tend-load-XXXXXX");
+    return mkdtemp(folder) == NULL;
+}
+
+static int remove_folder(void **state)
+{
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return system(command);
+}
+
+/* All problems in one text, the folder cut off; "" when there is none. */
+static char *load_text_of(char *const *paths, struct conf_set **set)
+{
+    static char text[65536];
+    char **problems;
+    size_t used = 0, cut = strlen(folder) + 1;
+
+    *set = load_files(paths, &problems);
+    assert_true((*set == NULL) == (problems != NULL));
+    text[0] = '\0';
+    for (size_t i = 0; problems != NULL && problems[i] != NULL; i++) {
+        const char *line = problems[i];
+        if (strncmp(line, folder, cut - 1) == 0)
+            line += cut;
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n", line);
+        free(problems[i]);
+    }
+    free(problems);
+    return text;
+}
+
+static char *load_path(const char *name, struct conf_set **set)
+{
+    char *paths[] = {path_of(name), NULL};
+
+    return load_text_of(paths, set);
+}
+
+/* Loads one file of this text; the set must be good. */
+static struct conf_set *load_good(const char *text)
+{
+    struct conf_set *set;
+    char *problems;
+
+    write_text("a.conf", text);
+    problems = load_path("a.conf", &set);
+    assert_string_equal(problems, "");
+    return set;
+}
+
+static void expect_bytes(const char *text, size_t size, const char *problems)
+{
+    struct conf_set *set;
+    char *found;
+
+    write_bytes("a.conf", text, size);
+    found = load_path("a.conf", &set);
+    if (strcmp(found, problems) != 0)
+        print_error("in: %s\n", text);
+    assert_string_equal(found, problems);
+    conf_set_free(set);
+}
+
+static void expect(const char *text, const char *problems)
+{
+    expect_bytes(text, strlen(text), problems);
+}
+
+/* ---- what is read ---- */
+
+static void test_every_key(void **state)
+{
+    struct conf_set *set = load_good(
+        "supervisor { grace = \"7s\" cgroup = no }\n"
+        "service db { command = {\"/bin/db\"} type = oneshot }\n"
+        "service web {\n"
+        "  description = \"the \\\"front\\\" end\"\n"
+        "  command = {\"/bin/web\", \"--port\", \"7007\", \"\", \"a b\"}\n"
+        "  start = manual  main = yes  before_start = {\"/bin/true\"}\n"
+        "  success = {143, \"SIGHUP\"}\n"
+        "  requires = {db}  wants = cache  after = {\"x\", 'y',}\n"
+        "  directory = \"/srv\"  umask = \"027\"\n"
+        "  environment = {\"A=b\", 'B=${NOT}'}\n"
+        "  nice = \"-5\"  oom_score_adj = 100  no_new_privs = on\n"
+        "  ready { on = exec timeout = \"5s\" }\n"
+        "  restart { policy = on-failure delay = \"1s\" max_delay = \"1m\" limit = 0 window = "
+        "\"2m\" "
+        "healthy = \"3m\" }\n"
+        "  stop { drain = \"1s\" signal = INT grace = \"2s\" then = {\"QUIT 3s\", \"TERM 250ms\"} "
+        "command = {\"/bin/stop\"} command_timeout = \"4s\" to = mixed }\n"
+        "  limits { nofile = \"1024:4096\" core = unlimited as = \"64M\" cpu = 10 }\n"
+        "}\n");
+    const struct conf *web = set->at[1];
+
+    (void)state;
+    assert_int_equal(set->n, 2);
+    assert_int_equal(set->supervisor.grace, 7000);
+    assert_int_equal(set->supervisor.cgroup, CONF_CGROUP_NO);
+    assert_string_equal(web->name, "web");
+    assert_string_equal(web->file, path_of("a.conf"));
+    assert_int_equal(web->line, 3);
+    assert_string_equal(web->description, "the \"front\" end");
+    assert_string_equal(web->command[3], "");
+    assert_string_equal(web->command[4], "a b");
+    assert_null(web->command[5]);
+    assert_int_equal(web->start, CONF_MANUAL);
+    assert_true(web->main && web->no_new_privs);
+    assert_string_equal(web->before_start[0], "/bin/true");
+    assert_true(conf_success_has_code(&web->success, 0));
+    assert_true(conf_success_has_code(&web->success, 143));
+    assert_false(conf_success_has_code(&web->success, 1));
+    assert_true(conf_success_has_signal(&web->success, 1));
+    assert_string_equal(web->requires[0], "db");
+    assert_string_equal(web->wants[0], "cache");
+    assert_string_equal(web->after[1], "y");
+    assert_null(web->after[2]);
+    assert_string_equal(web->directory, "/srv");
+    assert_int_equal(web->umask, 027);
+    assert_string_equal(web->environment[1], "B=${NOT}");
+    assert_true(web->nice_set && web->oom_score_adj_set);
+    assert_int_equal(web->nice, -5);
+    assert_int_equal(web->oom_score_adj, 100);
+    assert_int_equal(web->ready.on, CONF_READY_EXEC);
+    assert_int_equal(web->ready.timeout, 5000);
+    assert_int_equal(web->restart.policy, CONF_ON_FAILURE);
+    assert_int_equal(web->restart.delay, 1000);
+    assert_int_equal(web->restart.max_delay, 60000);
+    assert_int_equal(web->restart.limit, 0);
+    assert_int_equal(web->restart.window, 120000);
+    assert_int_equal(web->restart.healthy, 180000);
+    assert_int_equal(web->stop.drain, 1000);
+    assert_int_equal(web->stop.signal, 2);
+    assert_int_equal(web->stop.grace, 2000);
+    assert_int_equal(web->stop.n_then, 2);
+    assert_int_equal(web->stop.then[0].signal, 3);
+    assert_int_equal(web->stop.then[1].wait, 250);
+    assert_string_equal(web->stop.command[0], "/bin/stop");
+    assert_int_equal(web->stop.command_timeout, 4000);
+    assert_int_equal(web->stop.to, CONF_TO_MIXED);
+    assert_int_equal(web->n_limits, 4);
+    assert_int_equal(web->limits[0].resource, RLIMIT_CPU);
+    assert_int_equal(web->limits[1].resource, RLIMIT_CORE);
+    assert_true(web->limits[1].hard == RLIM_INFINITY);
+    assert_int_equal(web->limits[2].soft, 1024);
+    assert_int_equal(web->limits[2].hard, 4096);
+    assert_int_equal(web->limits[3].soft, 64 << 20);
+    assert_false(web->has_ids);
+    assert_int_equal(set->at[0]->ready.on, CONF_READY_EXIT);
+    assert_int_equal(set->at[0]->restart.policy, CONF_NEVER_AGAIN);
+    assert_int_equal(set->at[0]->stop.grace, 7000);
+    assert_false(set->at[0]->nice_set);
+    conf_set_free(set);
+}
+
+/* FACTS on the parser: comments move its lines, break its lists, hide its errors. */
+static void test_comments(void **state)
+{
+    struct conf_set *set = load_good("# one\n"
+                                     "// two\n"
+                                     "/* three\n   four */\n"
+                                     "#\n"
+                                     "service web { # six \" { '\n"
+                                     "  command = {\"/bin/a#b\", # seven }\n"
+                                     "     /* eight } */ \"//c\", \"/*d*/\" }\n"
+                                     "}#");
+    char *const *command = set->at[0]->command;
+
+    (void)state;
+    assert_int_equal(set->at[0]->line, 6);
+    assert_string_equal(command[0], "/bin/a#b");
+    assert_string_equal(command[1], "//c");
+    assert_string_equal(command[2], "/*d*/");
+    conf_set_free(set);
+    expect("# one\n// two\n/* three\n   four */\n#\n\n" WEB("# eight\n\nnice = 99\n"),
+           "a.conf:10: web: nice = \"99\" is not right: write a decimal number from -20 to 19\n");
+}
+
+static void test_words(void **state)
+{
+    struct conf_set *set = load_good(
+        "service a-b.c_d@1 { command = {/bin/x, 'it\\'s', 'c:\\d', \"\\x41\\101\\t\\e[0m\\q\", "
+        "\"\xc3\xa9\", /, /srv/, \"a;b\", \"{}()+,*\"} after += {u} after += {v} }");
+    char *const *command = set->at[0]->command;
+
+    (void)state;
+    assert_string_equal(command[0], "/bin/x");
+    assert_string_equal(command[1], "it's");
+    assert_string_equal(command[2], "c:\\d");
+    assert_string_equal(command[3], "AA\t\033[0mq");
+    assert_string_equal(command[4], "\xc3\xa9");
+    assert_string_equal(command[5], "/");
+    assert_string_equal(command[6], "/srv/");
+    assert_string_equal(command[7], "a;b");
+    assert_string_equal(command[8], "{}()+,*");
+    assert_null(command[9]);
+    assert_string_equal(set->at[0]->after[0], "u");
+    assert_string_equal(set->at[0]->after[1], "v");
+    conf_set_free(set);
+}
+
+static void test_line_ends(void **state)
+{
+    struct conf_set *set = load_good("service web {\r\n  command = {\"/bin/true\"}\r\n}\r\n");
+
+    (void)state;
+    assert_string_equal(set->at[0]->command[0], "/bin/true");
+    conf_set_free(set);
+    expect("service web {\r\n  command = {\"/bin/true\"}\r\n nice = x\r\n}\r\n",
+           "a.conf:3: web: nice = \"x\" is not right: write a decimal number from -20 to 19\n");
+}
+
+static void test_appending(void **state)
+{
+    struct conf_set *set =
+        load_good(WEB("after = {a}\nafter += {b, c}\nafter += d\nwants += {e}\nrequires = {}"));
+    const struct conf *web = set->at[0];
+
+    (void)state;
+    assert_string_equal(web->after[0], "a");
+    assert_string_equal(web->after[3], "d");
+    assert_null(web->after[4]);
+    assert_string_equal(web->wants[0], "e");
+    assert_null(web->requires);
+    conf_set_free(set);
+}
+
+static void test_variables(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    setenv("TEND_X", "in \"${TEND_Y}\" {", 1);
+    setenv("TEND_E", "", 1);
+    set = load_good("service web { command = {\"/bin/${TEND_X}-${TEND_X}\", \"${TEND_E}\", "
+                    "'${TEND_X}', \"\\${TEND_X}\", \"$TEND_X $\"} }");
+    assert_string_equal(set->at[0]->command[0], "/bin/in \"${TEND_Y}\" {-in \"${TEND_Y}\" {");
+    assert_string_equal(set->at[0]->command[1], "");
+    assert_string_equal(set->at[0]->command[2], "${TEND_X}");
+    assert_string_equal(set->at[0]->command[3], "${TEND_X}");
+    assert_string_equal(set->at[0]->command[4], "$TEND_X $");
+    conf_set_free(set);
+    expect(WEB("\numask = \"${TEND_NONE}\"\n"),
+           "a.conf:3: web: ${TEND_NONE} is not set in the environment of tend: set it, or write "
+           "the value\n");
+    expect(WEB("umask = ${TEND_X}"),
+           "a.conf:2: web: ${ expands in double quotes only: write \"${NAME}\"\n");
+    expect(WEB("umask = \"${TEND_X\""),
+           "a.conf:2: web: ${ begins no variable: write ${NAME}, or \\${ for the two characters\n");
+    expect(WEB("umask = \"${TEND_X:-7}\""),
+           "a.conf:2: web: ${ begins no variable: write ${NAME}, or \\${ for the two characters\n");
+    expect("service \"${TEND_X}\" { }",
+           "a.conf:1: ${ expands in values only: write the name out\n");
+    expect(WEB("umask = \"\\x01{TEND_X}\""), "a.conf:2: web: \\x01 cannot be part of a value\n");
+}
+
+/* ---- what is refused ---- */
+
+static void test_syntax(void **state)
+{
+    static const struct {
+        const char *text, *problems;
+    } cases[] = {
+        {"service web {\n command = {\"/a\"}\n", "a.conf:1: web: service { has no end: write }\n"},
+        {"service web {\n stop {\n signal = INT\n}\n",
+         "a.conf:1: web: service { has no end: write }\n"},
+        {"service a {\n command = {\"/a\"}\nservice b {\n}\n",
+         "a.conf:3: a: service within service, which line 1 opens: write } before it\n"},
+        {"\n}\n", "a.conf:2: } closes nothing: leave it out\n"},
+        {WEB("}"), "a.conf:2: } closes nothing: leave it out\n"},
+        {"\nservice web {\n command = {\"/a, \n}\n}",
+         "a.conf:3: web: has a string without end on this line: write \", or \\n for a newline\n"},
+        {"service web {\n command = {'/a\n'} }",
+         "a.conf:2: web: has a string without end on this line: write ', or \\n for a newline\n"},
+        {"service web {\n command = {\"/a\\\n\"} }",
+         "a.conf:2: web: has a string without end on this line: write \", or \\n for a newline\n"},
+        {"service web {\n command = {\"/a\\",
+         "a.conf:2: web: has a string without end on this line: write \", or \\n for a newline\n"},
+        {"service web {\n\n/* command = {\"/a\"}\n} *",
+         "a.conf:3: web: has a comment without end: write */ behind it\n"},
+        {"service web {\n command = {\"/a\", \"b\" \"c\"} }",
+         "a.conf:2: web: c in the list of command: write a comma between its words\n"},
+        {"service web {\n command = {\"/a\",\n\"b\" ",
+         "a.conf:2: web: the list of command has no end: write }\n"},
+        {"service web {\n command = {,} }",
+         "a.conf:2: web: , in the list of command: write a comma between its words\n"},
+        {"service {\n }", "a.conf:1: service without a name: write service NAME { ... }\n"},
+        {"service web\ncommand = {a}\n",
+         "a.conf:1: service web without {: write service NAME { ... }\n"},
+        {"supervisor = 3", "a.conf:1: supervisor without {: write supervisor { ... }\n"},
+        {"\"service\" web { }",
+         "a.conf:1: service where a section is due: write service NAME { ... }\n"},
+        {WEB("\"nice\" = 3"), "a.conf:2: web: nice where a key is due: write KEY = VALUE\n"},
+        {WEB("user =\ngroup = \"x\"\n"),
+         "a.conf:2: web: user has no value: write one behind the =\n"},
+        {WEB("user = }"), "a.conf:2: web: user has no value: write one behind the =\n"},
+        {WEB("user \"root\""), "a.conf:2: web: user has no value: write = and one\n"},
+        {WEB("nice = 5;\n"), "a.conf:2: web: ; outside of quotes: write the value in quotes\n"},
+        {WEB("nice = 5 ;\n"), "a.conf:2: web: ; ends nothing here: leave it out\n"},
+        {WEB("directory = /a*"), "a.conf:2: web: * outside of quotes: write the value in quotes\n"},
+        {WEB("directory = http://a"),
+         "a.conf:2: web: // in a word without quotes: write it in quotes\n"},
+        {WEB("include(\"/etc/passwd\")"),
+         "a.conf:2: web: ( outside of quotes: write the value in quotes\n"},
+        {WEB("umask = \"\\777\""),
+         "a.conf:2: web: \\777 is no byte: write three octal digits, or \\x41\n"},
+        {WEB("umask = \"\\9\""),
+         "a.conf:2: web: \\9 is no byte: write three octal digits, or \\x41\n"},
+        {WEB("umask = \"\\0\""), "a.conf:2: web: \\0 cannot be part of a value\n"},
+        {WEB("umask = \"\\x0\""), "a.conf:2: web: \\x0 cannot be part of a value\n"},
+        {"\xEF\xBB\xBF" WEB(""), "a.conf:1: begins with a byte order mark: save the file without "
+                                 "it\n"},
+        {WEB("\n\x07"), "a.conf:3: has the control byte 0x07: leave it out, or write \\x07 in "
+                        "quotes\n"},
+        {WEB("\r nice = 3"), "a.conf:2: has the control byte 0x0d: leave it out, or write \\x0d in "
+                             "quotes\n"},
+        {"service web { stop { signal { then { a { b {",
+         "a.conf:1: web: signal is no section: write signal = and a value\n"
+         "a.conf:1: web: signal { has no end: write }\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        expect(cases[i].text, cases[i].problems);
+    expect_bytes("service\n \0 web", 14, "a.conf:2: has a NUL byte: is this a text file?\n");
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    expect("servce web { command = {\"/a\"} }", "a.conf:1: unknown key servce: did you mean "
+                                                "service?\n");
+    expect("grace = \"10s\"\n" WEB(""),
+           "a.conf:1: unknown key grace: see tend --options for all that are known\n");
+    /* All of them, and what is wrong elsewhere, with the rest of the file read as ever. */
+    expect("service web {\n"
+           "  comand = {\"/bin/a\",\n \"b\"}\n"
+           "  command = {\"/bin/a\"}\n"
+           "  grace = \"3s\"\n"
+           "  stop {\n"
+           "    singal = TERM\n"
+           "    signal = FOO\n"
+           "  }\n"
+           "  restat { policy = always delay = {\"}\"} }\n"
+           "  stop = 5\n"
+           "  nice { x = 3 }\n"
+           "  zzzzzzzzzz = \"${NO}\"\n"
+           "  nice = 77\n"
+           "}\n",
+           "a.conf:2: web: unknown key comand: did you mean command?\n"
+           "a.conf:5: web: unknown key grace here: it belongs to stop.grace\n"
+           "a.conf:7: web: unknown key singal: did you mean signal?\n"
+           "a.conf:8: web: stop.signal = \"FOO\" is no signal: write a name such as TERM, INT or "
+           "RTMIN+3\n"
+           "a.conf:10: web: unknown key restat: did you mean restart?\n"
+           "a.conf:11: web: stop is a section: write stop { ... }\n"
+           "a.conf:12: web: nice is no section: write nice = and a value\n"
+           "a.conf:13: web: unknown key zzzzzzzzzz: see tend --options for all that are known\n"
+           "a.conf:14: web: nice = \"77\" is not right: write a decimal number from -20 to 19\n");
+    expect(WEB("com|mand = 3\nlisten http { a = b }\n"),
+           "a.conf:2: web: unknown key com|mand: did you mean command?\n"
+           "a.conf:3: web: unknown key listen: see tend --options for all that are known\n");
+}
+
+static void test_values(void **state)
+{
+    static const struct {
+        const char *key, *why;
+    } cases[] = {
+        {"nice = 010", "nice = \"010\" is not right: write a decimal number from -20 to 19"},
+        {"nice = 0x10", "nice = \"0x10\" is not right: write a decimal number from -20 to 19"},
+        {"nice = \"10s\"", "nice = \"10s\" is not right: write a decimal number from -20 to 19"},
+        {"nice = \"\"", "nice = \"\" is not right: write a decimal number from -20 to 19"},
+        {"restart { limit = -1 }",
+         "restart.limit = \"-1\" is not right: write a decimal number from 0 to 1000000"},
+        {"restart { limit = 99999999999999999999 }",
+         "restart.limit = \"99999999999999999999\" is not right: write a decimal number from 0 to "
+         "1000000"},
+        {"stop { grace = 10 }", "stop.grace = \"10\" has no unit: write \"10s\" for seconds"},
+        {"stop { grace = \"-1s\" }", "stop.grace = \"-1s\" is no duration: write numbers with ms, "
+                                     "s, m, h or d, as in \"1m30s\""},
+        {"stop { grace = \"1.5s\" }", "stop.grace = \"1.5s\" is no duration: write numbers with "
+                                      "ms, s, m, h or d, as in \"1m30s\""},
+        {"stop { grace = \"366d\" }",
+         "stop.grace = \"366d\" is out of range: write a duration from 0s to 365d"},
+        {"ready { timeout = \"0\" }",
+         "ready.timeout = \"0\" is out of range: write a duration from 1ms to 365d"},
+        {"restart { delay = \"1m\" }",
+         "restart.max_delay is shorter than restart.delay: write a longer one"},
+        {"stop { then = {\"INT\"} }",
+         "stop.then = \"INT\" is no step: write a signal and a time, as in \"INT 5s\""},
+        {"stop { then = {\"INT 5\"} }", "stop.then = \"INT 5\" has no unit: write \"5s\" for "
+                                        "seconds"},
+        {"stop { signal = 65 }",
+         "stop.signal = \"65\" is no signal: write a name such as TERM, INT or RTMIN+3"},
+        {"type = proces", "type = \"proces\" is not known: write process or oneshot"},
+        {"restart { policy = \"\" }",
+         "restart.policy = \"\" is not known: write always, on-failure or never"},
+        {"main = maybe", "main = \"maybe\" is neither true nor false: write true or false"},
+        {"umask = 22", "umask = \"22\" is no file mode: write three octal digits, as in \"022\""},
+        {"umask = 0888", "umask = \"0888\" is no file mode: write three octal digits, as in "
+                         "\"022\""},
+        {"success = {256}",
+         "success = \"256\" is no exit: write a code from 0 to 255 or a signal such as TERM"},
+        {"limits { nofile = 8K }",
+         "limits.nofile = \"8K\" is no limit: write a number, unlimited, or both limits as "
+         "soft:hard"},
+        {"limits { as = \"8k\" }",
+         "limits.as = \"8k\" is no limit: write bytes as in \"64M\", unlimited, or both limits as "
+         "soft:hard"},
+        {"limits { nofile = \"5:4\" }",
+         "limits.nofile = \"5:4\" has the soft limit over the hard one: write soft:hard"},
+        {"user = \"\"", "user is empty: write a value or leave the key out"},
+        {"user = \"no-such-user\"",
+         "user = \"no-such-user\" is unknown here: make that user or write another"},
+        {"user = 4294967295",
+         "user = \"4294967295\" is no user id: write a decimal number below 4294967295"},
+        {"user = \"12x\"", "user = \"12x\" is unknown here: make that user or write another"},
+        {"group = nogrp", "group = \"nogrp\" is unknown here: make that group or write another"},
+        {"groups = {root, nogrp}",
+         "groups = \"nogrp\" is unknown here: make that group or write another"},
+        {"ready { on = exit }", "ready.on = exit is for a oneshot: write exec, or type = oneshot"},
+        {"type = oneshot restart { policy = always }",
+         "restart.policy = always would run a oneshot for ever: write on-failure or never, or type "
+         "= process"},
+        {"requires = {web}", "requires names the service itself: leave it out"},
+        {"after = {a, b, a}", "after names a twice: once is enough"},
+        {"wants = {\"../x\"}", "wants = \"../x\" is no name of a service"},
+        {"environment = {A=b}", "= in the list of environment: write the word in quotes"},
+        {"environment = \"A=b\"", "environment is a list: write environment = {\"...\", \"...\"}"},
+        {"environment = {\"A\"}", "environment = \"A\" is no variable: write \"NAME=value\""},
+        {"environment = {\"1A=b\"}", "environment = \"1A=b\" is no variable: write \"NAME=value\""},
+        {"environment = {\"AB=1\", \"A=1\", \"A=2\"}", "environment sets A twice: leave one out"},
+        {"stop { command = {\"bin/x\"} }",
+         "stop.command = \"bin/x\" is a relative path: write an absolute one, a bare name for a "
+         "search in PATH, or set directory"},
+        {"before_start = {\"\"}", "before_start has no program: its first word is empty"},
+        {"description = \"a\\nb\"", "description has a control byte: write one line"},
+        {"user += root", "user is no list: write = instead of +="},
+        {"user = {root}", "user is no list: write one value without braces"},
+        {"success = 3", "success is a list: write success = {\"...\", \"...\"}"},
+        {"stop { command = \"/bin/a\" }",
+         "stop.command is a list: write command = {\"...\", \"...\"}"},
+    };
+    char text[512], problems[512];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        snprintf(text, sizeof(text), WEB("\n # c\n%s\n"), cases[i].key);
+        snprintf(problems, sizeof(problems), "a.conf:4: web: %s\n", cases[i].why);
+        expect(text, problems);
+    }
+}
+
+static void test_names(void **state)
+{
+    static const char *const bad[] = {"''", "'../x'", "'a/b'", "'a b'", ".hidden", "-x", "'\xc3'"};
+    char text[700], name[301];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct conf_set *set;
+        snprintf(text, sizeof(text), "\nservice %s { command = {\"/a\"} }", bad[i]);
+        write_text("a.conf", text);
+        assert_non_null(strstr(load_path("a.conf", &set), "is no name of a service: write at most "
+                                                          "64 letters"));
+        assert_null(set);
+    }
+    memset(name, 'a', 300);
+    name[300] = '\0';
+    snprintf(text, sizeof(text), "service %s { command = {\"/a\"} }", name);
+    write_text("a.conf", text);
+    {
+        struct conf_set *set;
+        assert_non_null(strstr(load_path("a.conf", &set), "is no name of a service"));
+    }
+    name[64] = '\0';
+    snprintf(text, sizeof(text), "service %s { command = {\"/a\"} }", name);
+    conf_set_free(load_good(text));
+    expect("service \"a\\nb\" { command = {\"/a\"} }",
+           "a.conf:1: a\nb: \"a\nb\" is no name of a service: write at most 64 letters, digits and "
+           ". _ - @, first a letter or digit\n");
+}
+
+static void test_twice(void **state)
+{
+    (void)state;
+    expect(WEB("nice = 3\n# x\nnice = 4\n"),
+           "a.conf:4: web: nice is already set in line 2: leave one out\n");
+    expect(WEB("after += {a}\nafter = {b}\n"),
+           "a.conf:3: web: after is already set in line 2: leave one out\n");
+    expect(WEB("stop { grace = \"1s\" }\nstop { grace = \"1s\" }\n"),
+           "a.conf:3: web: stop.grace is already set in line 2: leave one out\n");
+    expect(WEB("restart { delay = \"1s\" }\nstop { grace = \"1s\" }\n"), "");
+    expect("supervisor { grace = \"1s\" }\nsupervisor { grace = \"2s\" }\n" WEB(""),
+           "a.conf:2: supervisor: grace is already set in line 1: leave one out\n");
+}
+
+static void test_twins(void **state)
+{
+    char expected[1024];
+    char *found;
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("d"), 0755);
+    write_text("d/1.conf", WEB("") "\n" WEB(""));
+    write_text("d/2.conf", "\n" WEB("main = true") "service Web { main = true command = {\"a\"} }");
+    found = load_path("d", &set);
+    snprintf(expected, sizeof(expected),
+             "d/1.conf:4: web: is already defined at %s/d/1.conf:1: rename or remove one\n"
+             "d/2.conf:2: web: is already defined at %s/d/1.conf:4: rename or remove one\n"
+             "d/2.conf:4: Web: differs from web at %s/d/2.conf:2 only in case: rename one\n"
+             "d/2.conf:4: Web: is main, and so is web at %s/d/2.conf:2: only one can be\n",
+             folder, folder, folder, folder);
+    assert_string_equal(found, expected);
+}
+
+/* ---- files ---- */
+
+static void test_folder(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("f"), 0755);
+    write_text("f/b.conf", "service b { command = {\"a\"} }");
+    write_text("f/a.conf", "service a { command = {\"a\"} }");
+    write_text("f/B.conf", "service c { command = {\"a\"} }");
+    write_text("f/.x.conf", "}");
+    write_text("f/x.conf~", "}");
+    write_text("f/x.txt", "}");
+    write_text("f/empty.conf", "");
+    assert_string_equal(load_path("f", &set), "");
+    assert_int_equal(set->n, 3);
+    assert_string_equal(set->at[0]->name, "c");
+    assert_string_equal(set->at[1]->name, "a");
+    assert_string_equal(set->at[2]->name, "b");
+    conf_set_free(set);
+}
+
+static void test_strange_files(void **state)
+{
+    char *device[] = {(char[]){"/dev/zero"}, NULL};
+    static char large[256 * 1024 + 2];
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("s"), 0755);
+    mkdir(path_of("s/folder.conf"), 0755);
+    assert_int_equal(mkfifo(path_of("s/pipe.conf"), 0644), 0);
+    memset(large, '\n', sizeof(large));
+    write_bytes("s/large.conf", large, sizeof(large) - 1);
+    assert_int_equal(symlink("/dev/zero", path_of("s/zero.conf")), 0);
+    assert_int_equal(symlink("nowhere", path_of("s/broken.conf")), 0);
+    assert_string_equal(load_path("s", &set),
+                        "s/broken.conf: cannot be opened: it is gone, or a link to nothing\n"
+                        "s/folder.conf: is no regular file\n"
+                        "s/large.conf: has more than 262144 bytes: split it\n"
+                        "s/pipe.conf: is no regular file\n"
+                        "s/zero.conf: is no regular file\n");
+    write_bytes("large.conf", large, sizeof(large) - 2);
+    assert_string_equal(load_path("large.conf", &set),
+                        "large.conf: no service is defined: write service NAME { command = {...} "
+                        "}\n");
+    assert_string_equal(load_path("s/pipe.conf", &set), "s/pipe.conf: is no regular file\n");
+    assert_string_equal(load_text_of(device, &set), "/dev/zero: is no regular file\n");
+}
+
+static void test_missing(void **state)
+{
+    struct conf_set *set;
+    char *none[] = {NULL}, *two[] = {path_of("e"), path_of("e2"), NULL};
+
+    (void)state;
+    assert_string_equal(load_path("none.conf", &set), "none.conf: does not exist\n");
+    assert_string_equal(load_text_of(none, &set),
+                        "no path: no service is defined: write service NAME { command = {...} }\n");
+    mkdir(path_of("e"), 0755);
+    mkdir(path_of("e2"), 0755);
+    assert_non_null(strstr(load_text_of(two, &set), "/e2: no service is defined"));
+}
+
+static void test_drop_ins(void **state)
+{
+    struct conf_set *set;
+    const struct conf *web;
+
+    (void)state;
+    mkdir(path_of("p"), 0755);
+    mkdir(path_of("p/web.conf.d"), 0755);
+    write_text("p/web.conf", WEB("nice = 3\nafter = {a}\nwants = {w}\nstop { grace = \"1s\" }\n"
+                                 "success = {3}\nstop { then = {\"INT 1s\"} }\n"));
+    write_text("p/web.conf.d/1.conf", "service web {\n nice = 5\n after += {b}\n wants = {v}\n"
+                                      "directory = \"sub\"\n success += {4}\n"
+                                      "stop { then += {\"QUIT 2s\"} } }\n"
+                                      "supervisor { grace = \"2s\" }");
+    write_text("p/web.conf.d/2.conf", "service web {\n nice = 6\n after += {c}\n }");
+    assert_string_equal(load_path("p/web.conf", &set), "");
+    web = set->at[0];
+    assert_int_equal(set->n, 1);
+    assert_int_equal(web->nice, 6);
+    assert_string_equal(web->after[2], "c");
+    assert_string_equal(web->wants[0], "v");
+    assert_null(web->wants[1]);
+    assert_string_equal(web->directory, path_of("p/web.conf.d/sub"));
+    assert_true(conf_success_has_code(&web->success, 3) && conf_success_has_code(&web->success, 4));
+    assert_int_equal(web->stop.n_then, 2);
+    assert_int_equal(web->stop.then[1].wait, 2000);
+    assert_int_equal(web->stop.grace, 1000);
+    assert_int_equal(set->supervisor.grace, 2000);
+    conf_set_free(set);
+    write_text("p/web.conf.d/2.conf", "\nservice db { command = {\"a\"} }\n"
+                                      "service web { nice = 40\n after += {web} }");
+    assert_string_equal(
+        load_path("p", &set),
+        "p/web.conf.d/2.conf:2: db: is no service of the file that this drop-in belongs to\n"
+        "p/web.conf.d/2.conf:3: web: nice = \"40\" is not right: write a decimal number from -20 "
+        "to 19\n"
+        "p/web.conf.d/2.conf:4: web: after names the service itself: leave it out\n");
+}
+
+static void test_supervisor_twice(void **state)
+{
+    char expected[400];
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("v"), 0755);
+    write_text("v/1.conf", WEB("") "supervisor { grace = \"1s\" }");
+    write_text("v/2.conf", "supervisor {\n cgroup = yes\n grace = \"2s\" }");
+    snprintf(expected, sizeof(expected),
+             "v/2.conf:3: supervisor: grace is already set at %s/v/1.conf:3: leave one out\n",
+             folder);
+    assert_string_equal(load_path("v", &set), expected);
+}
+
+/* ---- the host ---- */
+
+static void test_relative(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    write_text("web.env", "# c\n\nA=1\n B = no\n");
+    set = load_good(WEB("directory = \".\""));
+    assert_string_equal(set->at[0]->directory, path_of("."));
+    conf_set_free(set);
+    write_text("web.env", "# c\n\n  A=1  \r\nB=' x '\nC=\"y\"\nD=\nA=2=3\nE='");
+    expect(WEB("environment_file = web.env"),
+           "web.env:8: web: the value of E has only one of its quotes\n");
+    write_text("web.env", "# c\n\n  A=1  \r\nB=' x '\nC=\"y\"z\"\nD=\nA=2=3\n");
+    set = load_good(WEB("environment_file = web.env"));
+    assert_string_equal(set->at[0]->environment_file, path_of("web.env"));
+    assert_string_equal(set->at[0]->file_environment[0], "A=2=3");
+    assert_string_equal(set->at[0]->file_environment[1], "B= x ");
+    assert_string_equal(set->at[0]->file_environment[2], "C=y\"z");
+    assert_string_equal(set->at[0]->file_environment[3], "D=");
+    assert_null(set->at[0]->file_environment[4]);
+    conf_set_free(set);
+    write_text("web.env", "A=1\nB = 2\n");
+    expect(WEB("environment_file = web.env"),
+           "web.env:2: web: this is no variable: write NAME=value\n");
+    write_bytes("web.env", "A=1\0", 4);
+    {
+        char expected[300];
+        snprintf(expected, sizeof(expected),
+                 "a.conf:2: web: environment_file = \"%s/web.env\" has a NUL byte: is this a text "
+                 "file?\n"
+                 "a.conf:3: web: nice = \"99\" is not right: write a decimal number from -20 to "
+                 "19\n",
+                 folder);
+        expect(WEB("environment_file = web.env\nnice = 99"), expected);
+        snprintf(expected, sizeof(expected),
+                 "a.conf:2: web: environment_file = \"%s/-none\" cannot be opened: No such file or "
+                 "directory\n",
+                 folder);
+        expect(WEB("environment_file = -none"), expected);
+    }
+}
+
+static void test_ids(void **state)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct conf_set *set = load_good(WEB("user = nobody"));
+    const struct conf *web = set->at[0];
+
+    (void)state;
+    assert_non_null(nobody);
+    assert_true(web->has_ids);
+    assert_int_equal(web->uid, nobody->pw_uid);
+    assert_int_equal(web->gid, nobody->pw_gid);
+    assert_string_equal(web->logname, "nobody");
+    assert_string_equal(web->home, nobody->pw_dir);
+    assert_string_equal(web->shell, nobody->pw_shell);
+    assert_true(web->n_gids >= 1);
+    conf_set_free(set);
+    set = load_good(WEB("user = 3999999999"));
+    web = set->at[0];
+    assert_true(web->has_ids && web->uid == 3999999999u && web->gid == 3999999999u);
+    assert_int_equal(web->n_gids, 0);
+    assert_string_equal(web->logname, "3999999999");
+    assert_string_equal(web->home, "/");
+    assert_string_equal(web->shell, "/bin/sh");
+    conf_set_free(set);
+    set = load_good("service a { command = {a} user = nobody group = daemon groups = {7, bin} }\n"
+                    "service b { command = {a} user = nobody group = daemon groups = {7, bin} }\n"
+                    "service c { command = {a} user = nobody group = 0 groups = {} }\n"
+                    "service d { command = {a} group = daemon }");
+    for (int i = 0; i < 2; i++) {
+        web = set->at[i];
+        assert_int_equal(web->gid, getgrnam("daemon")->gr_gid);
+        assert_int_equal(web->n_gids, 2);
+        assert_int_equal(web->gids[0], 7);
+        assert_int_equal(web->gids[1], getgrnam("bin")->gr_gid);
+        assert_string_equal(web->home, nobody->pw_dir);
+    }
+    assert_int_equal(set->at[2]->gid, 0);
+    assert_int_equal(set->at[3]->uid, geteuid());
+    assert_null(set->at[3]->home);
+    conf_set_free(set);
+}
+
+static void test_trust(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    mkdir(path_of("t"), 0755);
+    mkdir(path_of("t/in"), 0755);
+    write_text("t/in/a.conf", WEB(""));
+    assert_string_equal(load_path("t/in/a.conf", &set), "");
+    conf_set_free(set);
+    chmod(path_of("t/in/a.conf"), 0664);
+    assert_string_equal(load_path("t/in/a.conf", &set),
+                        "t/in/a.conf: is writable by others: chmod go-w it\n");
+    chmod(path_of("t/in/a.conf"), 0644);
+    assert_int_equal(chown(path_of("t/in/a.conf"), 65533, 0), 0);
+    assert_string_equal(load_path("t/in/a.conf", &set),
+                        "t/in/a.conf: belongs to user 65533: chown it to root\n");
+    assert_int_equal(chown(path_of("t/in/a.conf"), 0, 0), 0);
+    chmod(path_of("t"), 0777);
+    assert_non_null(strstr(load_path("t/in/a.conf", &set), "/t is writable by others: chmod go-w"));
+    chmod(path_of("t"), 01777);
+    assert_string_equal(load_path("t/in/a.conf", &set), "");
+    conf_set_free(set);
+    chmod(path_of("t"), 0777);
+    /* A link in a good folder to a file in a bad one, and the other way round. */
+    assert_int_equal(symlink("t/in/a.conf", path_of("link.conf")), 0);
+    assert_non_null(strstr(load_path("link.conf", &set), "/t is writable by others"));
+    write_text("good.conf", WEB(""));
+    assert_int_equal(symlink("../good.conf", path_of("t/link.conf")), 0);
+    assert_non_null(strstr(load_path("t/link.conf", &set), "/t is writable by others"));
+    chmod(path_of("t"), 0755);
+}
+
+/* ---- the child ---- */
+
+static size_t run_child(char *const *paths, unsigned char *data, size_t room, int *status)
+{
+    int ends[2];
+    size_t used = 0;
+    ssize_t n;
+    pid_t pid;
+
+    assert_int_equal(pipe(ends), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        _exit(load_child(paths, ends[1]));
+    }
+    close(ends[1]);
+    while ((n = read(ends[0], data + used, room - used)) > 0)
+        used += (size_t)n;
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, status, 0), pid);
+    return used;
+}
+
+static void test_child(void **state)
+{
+    static unsigned char data[1 << 20];
+    char *paths[] = {path_of("a.conf"), NULL}, **problems;
+    struct conf_set *set;
+    size_t size;
+    int status;
+
+    (void)state;
+    write_text("a.conf", WEB("nice = 3"));
+    size = run_child(paths, data, sizeof(data), &status);
+    assert_int_equal(status, 0);
+    assert_int_equal(pack_read(data, size, &set, &problems), 0);
+    assert_int_equal(set->at[0]->nice, 3);
+    conf_set_free(set);
+    write_text("a.conf", WEB("nice = 33\nnoce = 3"));
+    size = run_child(paths, data, sizeof(data), &status);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(pack_read(data, size, &set, &problems), 0);
+    assert_null(set);
+    assert_non_null(strstr(problems[0], "a.conf:2: web: nice"));
+    assert_non_null(strstr(problems[1], "a.conf:3: web: unknown key noce"));
+    assert_null(problems[2]);
+    free(problems[0]);
+    free(problems[1]);
+    free(problems);
+}
+
+/* Nothing of one load may shine through in the next one. */
+static void test_again(void **state)
+{
+    (void)state;
+    expect("supervisor { grace = \"3s\" }\nservice a { command = {\"x\" \"y\"} }",
+           "a.conf:2: a: y in the list of command: write a comma between its words\n");
+    for (int i = 0; i < 3; i++) {
+        struct conf_set *set = load_good(WEB(""));
+        assert_int_equal(set->n, 1);
+        assert_int_equal(set->supervisor.grace, 10000);
+        conf_set_free(set);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_line_ends),
+        cmocka_unit_test(test_appending),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_drop_ins),
+        cmocka_unit_test(test_supervisor_twice),
+        cmocka_unit_test(test_relative),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_child),
+        cmocka_unit_test(test_again),
+    };
+
+    return cmocka_run_group_tests_name("load", tests, make_folder, remove_folder);
+}
