@@ -111,13 +111,19 @@ static bool stoppable(const struct service *s)
     return s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING || s->state == SERVICE_DONE;
 }
 
+/* A process that was not made yet is not made at all: there is nothing to wait for. */
+static bool may_stop(const struct engine *e, const struct service *s)
+{
+    return e->hurry || graph_quiet(s) || (s->going && s->pending & ACTION_SPAWN);
+}
+
 static void look(struct engine *e, struct service *s, msec now)
 {
     if (e->shutdown && (s->state == SERVICE_PENDING || s->state == SERVICE_BACKOFF))
         engine_event(e, s, EVENT_DOWN, now, NULL);
     else if (s->state == SERVICE_PENDING && graph_clear(s))
         engine_event(e, s, EVENT_CLEAR, now, NULL);
-    else if (stoppable(s) && (e->hurry || graph_quiet(s)))
+    else if (stoppable(s) && may_stop(e, s))
         engine_event(e, s, EVENT_QUIET, now, NULL);
 }
 

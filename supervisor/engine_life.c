@@ -457,7 +457,10 @@ CELL(signalled)
 CELL(step_over)
 {
     (void)fact;
-    next_step(e, s, now, EVENT_DEADLINE);
+    if (s->pending & ACTION_SIGNAL)
+        set_deadline(e, s, later(now, step_wait(s)));
+    else
+        next_step(e, s, now, EVENT_DEADLINE);
 }
 
 CELL(stuck)

@@ -80,7 +80,7 @@ static void swap_conf(struct service *s)
 }
 
 /* Under a process that is being stopped the old settings stay in force to its end; what needs a
- * restart waits for it. */
+ * restart waits for it, and whatever came after that. */
 static bool takes_at_once(const struct service *s, enum conf_difference difference)
 {
     switch (s->state) {
@@ -102,11 +102,13 @@ static bool takes_at_once(const struct service *s, enum conf_difference differen
     return false;
 }
 
-static void apply(struct engine *e, struct service *s, enum conf_difference difference, msec now)
+static void apply(struct engine *e, struct service *s, enum conf_difference difference,
+                  const struct conf *waited, msec now)
 {
-    bool automatic = latest(s)->start == CONF_AUTO && s->conf->start == CONF_MANUAL;
+    const struct conf *before = waited ? waited : s->conf;
+    bool automatic = s->next_conf->start == CONF_AUTO && before->start == CONF_MANUAL;
 
-    if (takes_at_once(s, difference))
+    if (!waited && takes_at_once(s, difference))
         swap_conf(s);
     if (difference == CONF_SPAWN)
         s->prepared = false;
@@ -135,8 +137,8 @@ static void commit(struct engine *e, const struct undo *undo, msec now)
         if (!s || s->fresh)
             continue;
         if (undo->difference[i] != CONF_SAME) {
+            apply(e, s, undo->difference[i], undo->next_conf[i], now);
             conf_free(undo->next_conf[i]);
-            apply(e, s, undo->difference[i], now);
         }
         if (undo->doomed[i])
             doom(e, s, now);

@@ -20,7 +20,7 @@ struct load {
     struct conf_set *set;
     struct load_file **files;
     size_t n_files;
-    char trusted[PATH_MAX];
+    struct host_folders folders;
 };
 
 /* ---- files ---- */
@@ -28,13 +28,15 @@ struct load {
 static struct load_file *file_new(struct load *load, const char *path, bool drop_in)
 {
     struct load_file *file = load_must(calloc(1, sizeof(*file)));
-    char folder[PATH_MAX], why[256];
+    const char *folder;
+    char why[256];
 
     load->files = load_grow(load->files, load->n_files, sizeof(struct load_file *));
     load->files[load->n_files++] = file;
     file->path = load_must(strdup(path));
     file->drop_in = drop_in;
-    if (host_folder(path, folder, why, sizeof(why)) == 0)
+    folder = host_folder(&load->folders, path, why, sizeof(why));
+    if (folder != NULL)
         file->folder = load_must(strdup(folder));
     return file;
 }
@@ -47,7 +49,7 @@ static const struct load_file *read_file(struct load *load, const char *path, bo
     bool missing;
     size_t size;
 
-    text = host_read_file(path, load->trusted, &size, &missing, why, sizeof(why));
+    text = host_read_file(&load->folders, path, &size, &missing, why, sizeof(why));
     if (missing)
         return NULL;
     file = file_new(load, path, drop_in);
@@ -334,7 +336,7 @@ static void load_free(struct load *load)
 
 struct conf_set *load_files(char *const *paths, char ***problems)
 {
-    struct load load = {.trusted = ""};
+    struct load load = {.n_files = 0};
 
     load.parser = parser_new(&load.problems);
     load.set = load_must(calloc(1, sizeof(*load.set)));

@@ -2,9 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +11,6 @@
 #include <unistd.h>
 
 #include "tend/load_host.h"
-#include "tend/units.h"
 
 PRINTF(3, 4)
 static int refuse(char *why, size_t n, const char *format, ...)
@@ -50,12 +47,11 @@ static int check_folder(const char *path, char *why, size_t n)
     return 0;
 }
 
-/* The folder and all above it, unless it is the one in trusted. */
-static int check_folders(const char *folder, char trusted[static PATH_MAX], char *why, size_t n)
+static int check_folders(struct host_folders *folders, const char *folder, char *why, size_t n)
 {
     char path[PATH_MAX], *slash;
 
-    if (strcmp(folder, trusted) == 0)
+    if (strcmp(folder, folders->trusted) == 0)
         return 0;
     snprintf(path, sizeof(path), "%s", folder);
     while (*path != '\0') {
@@ -66,29 +62,36 @@ static int check_folders(const char *folder, char trusted[static PATH_MAX], char
             slash++;
         *slash = '\0';
     }
-    snprintf(trusted, PATH_MAX, "%s", folder);
+    snprintf(folders->trusted, sizeof(folders->trusted), "%s", folder);
     return 0;
 }
 
-int host_folder(const char *path, char folder[static PATH_MAX], char *why, size_t n)
+const char *host_folder(struct host_folders *folders, const char *path, char *why, size_t n)
 {
-    char copy[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 
-    if (length >= sizeof(copy))
-        return refuse(why, n, "has too long a path");
-    memcpy(copy, path, length);
-    copy[length] = '\0';
-    if (realpath(length == 0 ? "." : copy, folder) == NULL)
-        return refuse(why, n, "its folder cannot be found: %s", strerror(errno));
-    return 0;
+    if (length >= sizeof(folders->asked)) {
+        refuse(why, n, "has too long a path");
+        return NULL;
+    }
+    if (*folders->real != '\0' && strlen(folders->asked) == length &&
+        memcmp(folders->asked, path, length) == 0)
+        return folders->real;
+    memcpy(folders->asked, path, length);
+    folders->asked[length] = '\0';
+    if (realpath(length == 0 ? "." : folders->asked, folders->real) != NULL)
+        return folders->real;
+    *folders->real = '\0';
+    refuse(why, n, "its folder cannot be found: %s", strerror(errno));
+    return NULL;
 }
 
-static int check_trust(const char *path, const struct stat *st, char trusted[static PATH_MAX],
+static int check_trust(struct host_folders *folders, const char *path, const struct stat *st,
                        char *why, size_t n)
 {
     char real[PATH_MAX], *slash;
+    const char *folder;
     struct stat link;
 
     if (geteuid() != 0)
@@ -97,7 +100,8 @@ static int check_trust(const char *path, const struct stat *st, char trusted[sta
         return refuse(why, n, "belongs to user %u: chown it to root", (unsigned)st->st_uid);
     if ((st->st_mode & 022) != 0)
         return refuse(why, n, "is writable by others: chmod go-w it");
-    if (host_folder(path, real, why, n) != 0 || check_folders(real, trusted, why, n) != 0)
+    folder = host_folder(folders, path, why, n);
+    if (folder == NULL || check_folders(folders, folder, why, n) != 0)
         return -1;
     if (lstat(path, &link) == 0 && !S_ISLNK(link.st_mode))
         return 0;
@@ -106,10 +110,10 @@ static int check_trust(const char *path, const struct stat *st, char trusted[sta
         return refuse(why, n, "cannot be found: %s", strerror(errno));
     slash = strrchr(real, '/');
     slash[slash == real] = '\0';
-    return check_folders(real, trusted, why, n);
+    return check_folders(folders, real, why, n);
 }
 
-static int check_file(int fd, const char *path, char *trusted, char *why, size_t n)
+static int check_file(int fd, const char *path, struct host_folders *folders, char *why, size_t n)
 {
     struct stat st;
 
@@ -119,7 +123,7 @@ static int check_file(int fd, const char *path, char *trusted, char *why, size_t
         return refuse(why, n, "is no regular file");
     if (st.st_size > HOST_FILE_MAX)
         return refuse(why, n, "has more than %d bytes: split it", HOST_FILE_MAX);
-    return trusted == NULL ? 0 : check_trust(path, &st, trusted, why, n);
+    return folders == NULL ? 0 : check_trust(folders, path, &st, why, n);
 }
 
 static char *read_all(int fd, size_t *size, char *why, size_t n)
@@ -157,8 +161,8 @@ static char *read_all(int fd, size_t *size, char *why, size_t n)
     return data;
 }
 
-char *host_read_file(const char *path, char *trusted, size_t *size, bool *missing, char *why,
-                     size_t n)
+char *host_read_file(struct host_folders *folders, const char *path, size_t *size, bool *missing,
+                     char *why, size_t n)
 {
     int fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     char *data = NULL;
@@ -169,7 +173,7 @@ char *host_read_file(const char *path, char *trusted, size_t *size, bool *missin
         refuse(why, n, "cannot be opened: %s", strerror(errno));
         return NULL;
     }
-    if (check_file(fd, path, trusted, why, n) == 0)
+    if (check_file(fd, path, folders, why, n) == 0)
         data = read_all(fd, size, why, n);
     close(fd);
     return data;
@@ -208,233 +212,6 @@ char **host_list_folder(const char *folder, bool *missing, char *why, size_t n)
     if (names == NULL)
         refuse(why, n, "does not fit into memory");
     return names;
-}
-
-/* ---- users and groups ---- */
-
-enum { ENTRY_MAX = 1024 * 1024 };
-
-/* A whole decimal number that is an id; 4294967295 means "none" to the kernel. */
-static bool is_id(const char *text, unsigned *id)
-{
-    long number;
-
-    if (units_number(text, 0, (long)UINT_MAX - 1, &number) != 0)
-        return false;
-    *id = (unsigned)number;
-    return true;
-}
-
-static bool is_digits(const char *text)
-{
-    return text[strspn(text, "0123456789")] == '\0';
-}
-
-/* The entry of a user by name, or by uid where name is NULL: 0, ENOENT or an errno. *buffer is to
- * be freed. */
-static int find_user(const char *name, uid_t uid, struct passwd *entry, char **buffer)
-{
-    struct passwd *found = NULL;
-    int error = ERANGE;
-
-    *buffer = NULL;
-    for (size_t size = 1024; error == ERANGE && size <= ENTRY_MAX; size *= 4) {
-        char *larger = realloc(*buffer, size);
-        if (larger == NULL)
-            return ENOMEM;
-        *buffer = larger;
-        error = name != NULL ? getpwnam_r(name, entry, *buffer, size, &found)
-                             : getpwuid_r(uid, entry, *buffer, size, &found);
-    }
-    if (found != NULL)
-        return 0;
-    return error == 0 || error == ESRCH || error == EBADF || error == EPERM ? ENOENT : error;
-}
-
-static int find_group(const char *name, gid_t *gid)
-{
-    struct group entry, *found = NULL;
-    char *buffer = NULL;
-    int error = ERANGE;
-
-    if (is_id(name, gid))
-        return 0;
-    for (size_t size = 1024; error == ERANGE && size <= ENTRY_MAX; size *= 4) {
-        char *larger = realloc(buffer, size);
-        if (larger == NULL)
-            break;
-        buffer = larger;
-        error = getgrnam_r(name, &entry, buffer, size, &found);
-    }
-    if (found != NULL)
-        *gid = entry.gr_gid;
-    free(buffer);
-    if (found != NULL)
-        return 0;
-    return error == 0 || error == ESRCH || error == EBADF || error == EPERM ? ENOENT : error;
-}
-
-static int set_text(char **field, const char *text)
-{
-    free(*field);
-    *field = strdup(text);
-    return *field == NULL ? ENOMEM : 0;
-}
-
-static int set_person(struct conf *conf, const char *name, const char *home, const char *shell)
-{
-    int error = set_text(&conf->logname, name);
-
-    if (error == 0)
-        error = set_text(&conf->home, home == NULL || *home == '\0' ? "/" : home);
-    if (error == 0)
-        error = set_text(&conf->shell, shell == NULL || *shell == '\0' ? "/bin/sh" : shell);
-    return error;
-}
-
-static int set_user_groups(struct conf *conf, const char *name, gid_t primary)
-{
-    int room = 32, n;
-
-    for (;;) {
-        gid_t *gids = reallocarray(conf->gids, (size_t)room, sizeof(gid_t));
-        if (gids == NULL)
-            return ENOMEM;
-        conf->gids = gids;
-        n = room;
-        if (getgrouplist(name, primary, gids, &n) >= 0)
-            break;
-        room = n > room ? n : 2 * room;
-        if (room > 65536)
-            return E2BIG;
-    }
-    conf->n_gids = (size_t)n;
-    return 0;
-}
-
-static int find_person(struct conf *conf)
-{
-    struct passwd entry;
-    char *buffer;
-    uid_t uid = 0;
-    bool numeric = is_id(conf->user, &uid);
-    int error = find_user(numeric ? NULL : conf->user, uid, &entry, &buffer);
-
-    if (error == 0) {
-        conf->uid = entry.pw_uid;
-        conf->gid = entry.pw_gid;
-        error = set_person(conf, entry.pw_name, entry.pw_dir, entry.pw_shell);
-        if (error == 0 && conf->groups == NULL)
-            error = set_user_groups(conf, entry.pw_name, entry.pw_gid);
-    } else if (error == ENOENT && numeric) {
-        conf->uid = uid;
-        conf->gid = uid;
-        error = set_person(conf, conf->user, NULL, NULL);
-    }
-    free(buffer);
-    return error;
-}
-
-static const struct conf_key *key_named(const char *name)
-{
-    for (size_t i = 0; i < conf_keys_n; i++)
-        if (*conf_keys[i].section == '\0' && strcmp(conf_keys[i].name, name) == 0)
-            return &conf_keys[i];
-    return NULL;
-}
-
-static int refuse_id(const struct conf_key *key, const char *word, int error, char *why, size_t n)
-{
-    const char *kind = strcmp(key->name, "user") == 0 ? "user" : "group";
-
-    if (error == ENOENT && is_digits(word))
-        return refuse(why, n, "%s = \"%.80s\" is no %s id: write a decimal number below 4294967295",
-                      key->name, word, kind);
-    if (error == ENOENT)
-        return refuse(why, n, "%s = \"%.80s\" is unknown here: make that %s or write another",
-                      key->name, word, kind);
-    return refuse(why, n, "%s = \"%.80s\" cannot be looked up: %s", key->name, word,
-                  strerror(error));
-}
-
-static int set_groups(struct conf *conf, const struct conf_key *key, char *why, size_t n)
-{
-    size_t count = 0;
-
-    while (conf->groups[count] != NULL)
-        count++;
-    conf->gids = calloc(count, sizeof(gid_t));
-    if (conf->gids == NULL)
-        return refuse(why, n, "groups does not fit into memory");
-    for (size_t i = 0; i < count; i++) {
-        int error = find_group(conf->groups[i], &conf->gids[i]);
-        if (error != 0)
-            return refuse_id(key, conf->groups[i], error, why, n);
-        conf->n_gids = i + 1;
-    }
-    return 0;
-}
-
-int host_find_ids(struct conf *conf, const struct conf_key **key, char *why, size_t n)
-{
-    int error = 0;
-
-    if (conf->user == NULL && conf->group == NULL && conf->groups == NULL)
-        return 0;
-    conf->uid = geteuid();
-    conf->gid = getegid();
-    *key = key_named("user");
-    if (conf->user != NULL && (error = find_person(conf)) != 0)
-        return refuse_id(*key, conf->user, error, why, n);
-    *key = key_named("group");
-    if (conf->group != NULL && (error = find_group(conf->group, &conf->gid)) != 0)
-        return refuse_id(*key, conf->group, error, why, n);
-    *key = key_named("groups");
-    if (conf->groups != NULL && set_groups(conf, *key, why, n) != 0)
-        return -1;
-    conf->has_ids = true;
-    return 0;
-}
-
-static bool same_word(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool same_words(char *const *a, char *const *b)
-{
-    size_t i = 0;
-
-    if (a == NULL || b == NULL)
-        return a == b;
-    while (a[i] != NULL && b[i] != NULL && strcmp(a[i], b[i]) == 0)
-        i++;
-    return a[i] == b[i];
-}
-
-static bool same_request(const struct conf *a, const struct conf *b)
-{
-    return same_word(a->user, b->user) && same_word(a->group, b->group) &&
-           same_words(a->groups, b->groups);
-}
-
-int host_copy_ids(struct conf *conf, const struct conf *known)
-{
-    if (!known->has_ids || !same_request(conf, known))
-        return 0;
-    if (known->logname != NULL && set_person(conf, known->logname, known->home, known->shell) != 0)
-        return -1;
-    if (known->n_gids > 0) {
-        conf->gids = calloc(known->n_gids, sizeof(gid_t));
-        if (conf->gids == NULL)
-            return -1;
-        memcpy(conf->gids, known->gids, known->n_gids * sizeof(gid_t));
-    }
-    conf->n_gids = known->n_gids;
-    conf->uid = known->uid;
-    conf->gid = known->gid;
-    conf->has_ids = true;
-    return 1;
 }
 
 /* ---- environment files ---- */
@@ -532,7 +309,7 @@ int host_read_environment(struct conf *conf, int *line, char *why, size_t n)
     int rc = -1;
 
     *line = 0;
-    text = host_read_file(conf->environment_file, NULL, &size, &missing, why, n);
+    text = host_read_file(NULL, conf->environment_file, &size, &missing, why, n);
     if (text == NULL)
         return -1;
     list = calloc(CONF_WORDS_MAX + 1, sizeof(*list));

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tend/load_problem.h"
 
@@ -8,7 +9,7 @@ void *load_must(void *memory)
 {
     if (memory == NULL) {
         fputs("tend: the config does not fit into memory\n", stderr);
-        exit(2);
+        _exit(2);
     }
     return memory;
 }

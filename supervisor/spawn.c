@@ -104,9 +104,9 @@ static void fail(const struct spawn *s, enum spawn_step step, long error)
 {
     struct report r = {step, (int32_t)-error};
 
-    raw(SYS_write, s->report_out, (long)&r, sizeof r, 0);
+    raw(SYS_write, s->report_out, (long)&r, sizeof r, 0, 0);
     for (;;)
-        raw(SYS_exit_group, 127, 0, 0, 0);
+        raw(SYS_exit_group, r.error == ENOENT ? 127 : 126, 0, 0, 0, 0);
 }
 
 static void must(const struct spawn *s, enum spawn_step step, long result)
@@ -118,19 +118,20 @@ static void must(const struct spawn *s, enum spawn_step step, long result)
 static void set_limits(const struct spawn *s)
 {
     if (s->nofile.rlim_max != RLIM_INFINITY || s->nofile.rlim_cur != RLIM_INFINITY)
-        raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&s->nofile, 0);
+        raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&s->nofile, 0, 0);
     for (size_t i = 0; i < s->n_limits; i++)
         must(s, SPAWN_LIMITS,
-             raw(SYS_prlimit64, 0, s->limits[i].resource, (long)&s->limits[i].limit, 0));
+             raw(SYS_prlimit64, 0, s->limits[i].resource, (long)&s->limits[i].limit, 0, 0));
 }
 
 static void set_oom_score(const struct spawn *s)
 {
-    long fd = raw(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+    long fd =
+        raw(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0, 0);
 
     must(s, SPAWN_OOM_SCORE, fd);
-    must(s, SPAWN_OOM_SCORE, raw(SYS_write, fd, (long)s->oom_score_adj, s->oom_length, 0));
-    raw(SYS_close, fd, 0, 0, 0);
+    must(s, SPAWN_OOM_SCORE, raw(SYS_write, fd, (long)s->oom_score_adj, s->oom_length, 0, 0));
+    raw(SYS_close, fd, 0, 0, 0, 0);
 }
 
 /* Groups first: the right to change them goes with the user (setgroups(2), setresuid(2)). */
@@ -138,9 +139,9 @@ static void set_ids(const struct spawn *s)
 {
     const struct conf *c = s->conf;
 
-    must(s, SPAWN_GROUPS, raw(SYS_setgroups, (long)c->n_gids, (long)c->gids, 0, 0));
-    must(s, SPAWN_GROUP, raw(SYS_setresgid, c->gid, c->gid, c->gid, 0));
-    must(s, SPAWN_USER, raw(SYS_setresuid, c->uid, c->uid, c->uid, 0));
+    must(s, SPAWN_GROUPS, raw(SYS_setgroups, (long)c->n_gids, (long)c->gids, 0, 0, 0));
+    must(s, SPAWN_GROUP, raw(SYS_setresgid, c->gid, c->gid, c->gid, 0, 0));
+    must(s, SPAWN_USER, raw(SYS_setresuid, c->uid, c->uid, c->uid, 0, 0));
 }
 
 /* As execvp(3) goes through PATH: what is missing or forbidden is passed over. */
@@ -150,7 +151,7 @@ static long execute(const struct spawn *s)
     bool forbidden = false;
 
     for (char **path = s->paths; *path; path++) {
-        result = raw(SYS_execve, (long)*path, (long)s->argv, (long)s->envp, 0);
+        result = raw(SYS_execve, (long)*path, (long)s->argv, (long)s->envp, 0, 0);
         if (result == -EACCES)
             forbidden = true;
         else if (result != -ENOENT && result != -ENOTDIR)
@@ -164,22 +165,22 @@ static int child_main(void *arg)
     const struct spawn *s = arg;
     static const uint64_t no_signal = 0;
 
-    must(s, SPAWN_SESSION, raw(SYS_setsid, 0, 0, 0, 0));
+    must(s, SPAWN_SESSION, raw(SYS_setsid, 0, 0, 0, 0, 0));
     if (s->null >= 0)
-        must(s, SPAWN_STDIN, raw(SYS_dup3, s->null, STDIN_FILENO, 0, 0));
-    raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0);
+        must(s, SPAWN_STDIN, raw(SYS_dup3, s->null, STDIN_FILENO, 0, 0, 0));
+    raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0);
     set_limits(s);
     if (s->nice_set)
-        must(s, SPAWN_NICE, raw(SYS_setpriority, PRIO_PROCESS, 0, s->nice, 0));
+        must(s, SPAWN_NICE, raw(SYS_setpriority, PRIO_PROCESS, 0, s->nice, 0, 0));
     if (s->oom_length)
         set_oom_score(s);
     if (s->has_ids)
         set_ids(s);
     if (s->no_new_privs)
-        must(s, SPAWN_PRIVILEGES, raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0));
-    raw(SYS_umask, s->umask, 0, 0, 0);
-    must(s, SPAWN_DIRECTORY, raw(SYS_chdir, (long)s->directory, 0, 0, 0));
-    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signal, 0, sizeof no_signal);
+        must(s, SPAWN_PRIVILEGES, raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    raw(SYS_umask, s->umask, 0, 0, 0, 0);
+    must(s, SPAWN_DIRECTORY, raw(SYS_chdir, (long)s->directory, 0, 0, 0, 0));
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signal, 0, sizeof no_signal, 0);
     fail(s, SPAWN_EXEC, execute(s));
 }
 
@@ -232,10 +233,13 @@ pid_t spawn_start(const struct spawn_common *common, const struct conf *c, char 
     s->report_out = ends[1];
     *step = cgroup >= 0 ? SPAWN_CGROUP : SPAWN_FORK;
     pid = fork_child(s, c, cgroup);
-    if (pid < 0)
-        return give_up(s, errno);
-    close(s->report_out);
-    s->report_out = -1;
+    if (pid < 0) {
+        int error = errno;
+        close(ends[1]);
+        return give_up(s, error);
+    }
+    /* the child may still read s->report_out: it is its copy */
+    close(ends[1]);
     *out = s;
     return pid;
 }
@@ -265,7 +269,5 @@ void spawn_free(struct spawn *s)
         return;
     if (s->report >= 0)
         close(s->report);
-    if (s->report_out >= 0)
-        close(s->report_out);
     free(s);
 }

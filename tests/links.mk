@@ -1,13 +1,14 @@
 # What each unit test and fuzzer may link: the layers are held here too.
-CONF := conf conf_keys units
-LOAD := load load_child load_host load_parse load_problem load_text pack $(CONF)
+CONF := conf conf_keys conf_set units
+PACK := pack pack_read $(CONF)
+LOAD := load load_child load_host load_ids load_parse load_problem load_text load_token $(PACK)
 $(BUILD)/tests/unit/test_units: $(call obj,units)
 $(BUILD)/tests/unit/test_conf: $(call obj,$(CONF))
-$(BUILD)/tests/unit/test_pack: $(call obj,pack $(CONF))
+$(BUILD)/tests/unit/test_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_load: $(call obj,$(LOAD))
 $(BUILD)/tests/unit/test_load: LDLIBS += $(CONFUSE)
 $(BUILD)/tests/fuzz/fuzz_load: $(call obj,$(LOAD))
 $(BUILD)/tests/fuzz/fuzz_load: LDLIBS += $(CONFUSE)
-$(BUILD)/tests/fuzz/fuzz_pack: $(call obj,pack $(CONF))
+$(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup)

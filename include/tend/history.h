@@ -28,6 +28,8 @@ struct history_record {
     unsigned count; /* HISTORY_SIGNAL: to how many processes, 0: to the group */
     struct service_exit exit;
     int error, error_step;
+    const char *step; /* of error_step, constant text; NULL where error is 0 */
+    const char *what; /* the path that could not be executed; valid for history_text alone */
     unsigned tries; /* failures in a row */
     msec next;      /* BACKOFF: wait until the next try; a duration */
     msec age;       /* how long the life or the state before lasted */

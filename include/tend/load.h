@@ -1,6 +1,7 @@
-/* Config files to a set: the only file that includes the parser, reads config files and looks up
- * names. Runs in a child of limited means, since the parser and the name service may block,
- * crash or exit (FIFO as a file, exit(2) inside the lexer), which PID 1 may not. */
+/* Config files to a set. Of its parts load_parse.c alone includes the parser, load_host.c reads
+ * files, load_ids.c looks up names, load_text.c judges the text before the parser sees it. Runs in
+ * a child of limited means, since the parser and the name service may block, crash or exit (FIFO as
+ * a file, exit(2) inside the lexer), which PID 1 may not. */
 #ifndef TEND_LOAD_H
 #define TEND_LOAD_H
 

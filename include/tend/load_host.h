@@ -12,14 +12,19 @@
 
 enum { HOST_FILE_MAX = 256 * 1024 };
 
-/* All bytes of a regular file and a NUL behind them; free(). With trusted and when we are root,
- * nobody but root may be able to change the file or replace it; trusted (of size PATH_MAX, first
- * empty) remembers the last good folder. *missing is set where it or its folder does not exist. */
-char *host_read_file(const char *path, char *trusted, size_t *size, bool *missing, char *why,
-                     size_t n);
+/* What was last found about folders, as files come folder by folder. First all zero. */
+struct host_folders {
+    char asked[PATH_MAX], real[PATH_MAX], trusted[PATH_MAX];
+};
 
-/* The folder of the file at path, absolute and without links. */
-int host_folder(const char *path, char folder[static PATH_MAX], char *why, size_t n);
+/* All bytes of a regular file and a NUL behind them; free(). Where folders is given and we are
+ * root, nobody else may be able to change the file or to replace it. *missing is set where it or
+ * its folder does not exist. */
+char *host_read_file(struct host_folders *folders, const char *path, size_t *size, bool *missing,
+                     char *why, size_t n);
+
+/* The folder of the file at path, absolute and without links; valid until the next call. */
+const char *host_folder(struct host_folders *, const char *path, char *why, size_t n);
 
 /* The names in folder that end in ".conf", without hidden and backup files, sorted bytewise;
  * a NULL-terminated list. */

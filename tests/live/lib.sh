@@ -133,9 +133,15 @@ run_case() { # MODE TEXT FUNCTION [ARGUMENT...]
     elif [ ${#WHY[@]} = 0 ]; then
         ok "$text"
     else
-        not_ok "$text" "${WHY[@]}" "--- tend:" "$(tail -n 25 "$LOG")" "--- journal:" \
-            "$(grep -v ' fact ' "$J" | tail -n 40)" | sed 's/^\([^#n]\)/#     \1/'
+        not_ok "$text" "${WHY[@]}"
+        evidence | sed 's/^/#     /'
     fi
+}
+evidence() {
+    echo "--- tend:"
+    tail -n 25 "$LOG"
+    echo "--- journal:"
+    grep -v ' fact ' "$J" | tail -n 40
 }
 in_modes() { # "MODE..." TEXT FUNCTION [ARGUMENT...]
     local mode modes=$1

@@ -102,23 +102,15 @@ static void need_cgroup(void)
         need(cgroup_open(&c, CONF_CGROUP_YES, false));
 }
 
-static int make_exactly(const char *name)
+/* Beside our subtree, by a name that no other run has. */
+static int make_dir(const char *name)
 {
     assert_true(n_made < MADE);
-    snprintf(made[n_made], sizeof(made[0]), "%s/%s", parent, name);
+    snprintf(made[n_made], sizeof(made[0]), "%s/%s.%d", parent, name, (int)getpid());
     assert_int_equal(mkdir(made[n_made], 0755), 0);
     int fd = open(made[n_made++], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
-}
-
-/* Beside our subtree, by a name that no other run has. */
-static int make_dir(const char *name)
-{
-    char unique[64];
-
-    snprintf(unique, sizeof(unique), "%s.%d", name, (int)getpid());
-    return make_exactly(unique);
 }
 
 /* ---- children ---- */
@@ -416,24 +408,41 @@ static void finds_its_own_again(void **state)
     assert_int_equal(cgroup_populated(&c, "a"), 1);
 }
 
-/* The plain name was taken when we began, and is free now. */
+/* The plain name was taken when we began, and is free now. In a group of its own, since another
+ * tend would take the half-made one for a left one. */
+static int reopen_second_name(void)
+{
+    char path[PATH_MAX + 64];
+    struct cgroup mine = {0};
+
+    snprintf(path, sizeof(path), "%s/tend.%d.3", made[n_made - 1], (int)getpid());
+    int failed = mkdir(path, 0755) < 0;
+    strcat(path, "/a.service");
+    failed |= (mkdir(path, 0755) < 0) << 1;
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)dir};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0)
+        stay();
+    failed |= (cgroup_open(&mine, CONF_CGROUP_AUTO, false) != CGROUP_USABLE) << 2;
+    failed |= (cgroup_populated(&mine, "a") != 1) << 3;
+    if (pid > 1) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    cgroup_close(&mine);
+    return failed | (pid < 0) << 4;
+}
+
 static void finds_its_second_name_again(void **state)
 {
-    char name[32];
-
     (void)state;
     need_cgroup();
-    snprintf(name, sizeof(name), "tend.%d.3/a.service", (int)getpid());
-    *strchr(name, '/') = '\0';
-    int own = make_exactly(name);
-    name[strlen(name)] = '/';
-    int dir = make_exactly(name);
-    start(dir);
-    lose_descriptors();
-    assert_int_equal(cgroup_open(&c, CONF_CGROUP_YES, false), CGROUP_USABLE);
-    assert_int_equal(cgroup_populated(&c, "a"), 1);
-    close(dir);
-    close(own);
+    int group = make_dir("test-second");
+    assert_int_equal(run_child(group, reopen_second_name), 0);
+    close(group);
+    assert_int_equal(rmdir(made[--n_made]), 0);
 }
 
 static int write_name(int fd, const char *path)

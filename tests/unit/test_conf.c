@@ -314,6 +314,25 @@ static void test_compare_every_key(void **state)
     }
 }
 
+static void test_compare_limits(void **state)
+{
+    struct conf *a = conf_good(), *b = conf_good();
+    const struct conf_key *key = NULL, *cpu = key_of("limits", "cpu");
+
+    (void)state;
+    set(a, cpu, "5:7");
+    set(b, cpu, "5:8");
+    assert_int_equal(conf_compare(a, b, &key), CONF_SPAWN);
+    assert_ptr_equal(key, cpu);
+    set(b, cpu, "4:7");
+    assert_int_equal(conf_compare(a, b, &key), CONF_SPAWN);
+    set(b, cpu, "5:7");
+    assert_int_equal(conf_compare(a, b, &key), CONF_SAME);
+    assert_int_equal(b->n_limits, 1);
+    conf_free(a);
+    conf_free(b);
+}
+
 static void test_compare_worst(void **state)
 {
     struct conf *a = conf_good(), *b = conf_good();
@@ -388,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_directory_allows_relative),
         cmocka_unit_test(test_compare_every_key),
+        cmocka_unit_test(test_compare_limits),
         cmocka_unit_test(test_compare_worst),
         cmocka_unit_test(test_manual),
     };

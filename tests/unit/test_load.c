@@ -635,6 +635,18 @@ static void test_missing(void **state)
     assert_non_null(strstr(load_text_of(two, &set), "/e2: no service is defined"));
 }
 
+static void test_default_places(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    if (access("/etc/tend", F_OK) == 0)
+        skip();
+    assert_string_equal(load_text_of(NULL, &set),
+                        "/etc/tend/tend.conf: neither it nor /etc/tend/services.d exists: write "
+                        "one, or name another with -c\n");
+}
+
 static void test_drop_ins(void **state)
 {
     struct conf_set *set;
@@ -760,7 +772,8 @@ static void test_ids(void **state)
     set = load_good("service a { command = {a} user = nobody group = daemon groups = {7, bin} }\n"
                     "service b { command = {a} user = nobody group = daemon groups = {7, bin} }\n"
                     "service c { command = {a} user = nobody group = 0 groups = {} }\n"
-                    "service d { command = {a} group = daemon }");
+                    "service d { command = {a} group = daemon }\n"
+                    "service e { command = {a} user = nobody group = daemon groups = {7} }");
     for (int i = 0; i < 2; i++) {
         web = set->at[i];
         assert_int_equal(web->gid, getgrnam("daemon")->gr_gid);
@@ -772,6 +785,7 @@ static void test_ids(void **state)
     assert_int_equal(set->at[2]->gid, 0);
     assert_int_equal(set->at[3]->uid, geteuid());
     assert_null(set->at[3]->home);
+    assert_int_equal(set->at[4]->n_gids, 1);
     conf_set_free(set);
 }
 
@@ -879,27 +893,17 @@ static void test_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_key),
-        cmocka_unit_test(test_comments),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_line_ends),
-        cmocka_unit_test(test_appending),
-        cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_syntax),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_twins),
-        cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_drop_ins),
-        cmocka_unit_test(test_supervisor_twice),
-        cmocka_unit_test(test_relative),
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_trust),
-        cmocka_unit_test(test_child),
+        cmocka_unit_test(test_every_key),      cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_line_ends),
+        cmocka_unit_test(test_appending),      cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_syntax),         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_twice),          cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_folder),         cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_missing),        cmocka_unit_test(test_drop_ins),
+        cmocka_unit_test(test_default_places), cmocka_unit_test(test_supervisor_twice),
+        cmocka_unit_test(test_relative),       cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_trust),          cmocka_unit_test(test_child),
         cmocka_unit_test(test_again),
     };
 

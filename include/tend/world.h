@@ -1,0 +1,164 @@
+/* Where the pure engine and the processes meet. Only the files of layer 4 see this structure:
+ * turn.c (one wake-up), act.c (action to effect), roster.c (who is left of a service), config.c
+ * (a new set comes in), observe.c (what is told to people). */
+#ifndef TEND_WORLD_H
+#define TEND_WORLD_H
+
+#include "tend/cgroup.h"
+#include "tend/child.h"
+#include "tend/engine.h"
+#include "tend/history.h"
+#include "tend/loop.h"
+#include "tend/members.h"
+#include "tend/pack.h"
+#include "tend/spawn.h"
+#include "tend/store.h"
+
+/* What the loop tells apart; the index of a report is a slot. */
+enum source {
+    SOURCE_SIGNAL,
+    SOURCE_MAIN_REPORT,
+    SOURCE_COMMAND_REPORT,
+    SOURCE_LOADER,
+    SOURCE_CGROUP
+};
+
+/* How a service ended, for the report after a shutdown. */
+struct ending {
+    bool any; /* it was live when the shutdown began */
+    bool stuck;
+    int signal;         /* the first that was sent, 0: none */
+    bool killed, swept; /* swept: more than its main process had to be told */
+    msec took;
+    struct service_exit exit;
+};
+
+/* What the world knows of a service beside the engine; by slot. */
+struct life {
+    struct spawn *main, *command;                     /* on their way to their exec */
+    struct engine_fact main_failure, command_failure; /* what went wrong on that way */
+    pid_t leader;           /* the main process, also when it is gone: names session and group */
+    struct members members; /* others that belong to it, as of the last look */
+    unsigned told_step;     /* step + 1 for which the marks of being told hold */
+    uint64_t told_tick;     /* when the group was told, in clock ticks since boot; 0: not */
+    int watch;              /* of its cgroup, 0: none */
+    bool in_cgroup;
+    bool unsaved; /* the store does not have its present state */
+    struct ending ending;
+};
+
+/* The end: what belongs to no service is told, then killed. */
+enum sweep { SWEEP_NOT_YET, SWEEP_TERM, SWEEP_KILL, SWEEP_OVER };
+
+struct world {
+    struct engine engine;
+    struct child_table children;
+    struct loop loop;
+    struct store store;
+    struct cgroup cgroup;
+    struct history history;
+    struct spawn_common common;
+    struct life *lives;
+    size_t n_lives;
+
+    int proc;    /* descriptor of /proc, -1: none */
+    bool reaper; /* every orphan below us comes to us */
+    bool has_tty;
+    msec grace; /* of the supervisor, for the sweep */
+
+    /* the present turn */
+    msec now;
+    uint64_t turn;
+    bool again;   /* a source was left before it was empty */
+    bool look;    /* somebody ended: see who is left */
+    msec look_at; /* look then, where nothing would wake us; NEVER */
+    struct snapshot snapshot;
+    uint64_t snapshot_turn;
+    int *owners;
+    size_t n_owners;
+    pid_t *pids;
+    size_t n_pids;
+
+    /* config */
+    char *const *paths; /* NULL: the default places */
+    pid_t loader;
+    int loader_fd;
+    struct pack reply;
+    bool loaded;     /* there has been a good set */
+    bool load_again; /* asked for while one was under way */
+
+    /* the end */
+    unsigned interrupts;
+    enum sweep sweep;
+    msec sweep_by;
+    uint64_t strays; /* orphans of nobody, reaped */
+    bool has_main;
+    bool childless;  /* as of the last look */
+    bool deaths;     /* there may be zombies */
+    const char *why; /* of the shutdown */
+    bool over;
+    int status;
+};
+
+/* Exit statuses that no container runtime uses (sysexits.h). */
+enum { WORLD_BAD_USAGE = 64, WORLD_NO_SYSTEM = 71, WORLD_BAD_CONFIG = 78 };
+
+/* The life of the service's slot; there is one for every slot. */
+static inline struct life *world_life(const struct world *w, const struct service *s)
+{
+    return &w->lives[s->slot];
+}
+
+/* act.c */
+/* Room for n services everywhere, so that nothing has to be allocated while they live. */
+int act_room(struct world *, size_t n);
+/* Lets levels act, and carries out what is pending; starts at most so many, then sets again. */
+void act(struct world *);
+/* The rest of the group of a main process that is still a zombie is told while nobody else can
+ * have its number. */
+void act_on_death(struct world *, struct service *);
+/* Reads what the child on its way to its exec has to say: EXEC_OK, or a failure that is kept until
+ * it is reaped. */
+void act_read_report(struct world *, struct service *, bool command);
+void act_save(struct world *, const struct service *);
+
+/* roster.c */
+/* Feeds the number of members to every service that waits for its end. */
+void roster_check(struct world *);
+/* Brings life->members up to date: all processes of the service but its main and stop command. */
+void roster_refresh(struct world *, struct service *);
+/* Sends to every member that was not told in this step; returns how many. */
+unsigned roster_tell(struct world *, struct service *, int signal);
+/* KILL to every descendant of ours that is no child in the table: strays and what they left. */
+unsigned roster_sweep(struct world *, int signal);
+/* Whether a process below us is none of our own children. */
+bool roster_strangers(struct world *);
+/* A watched cgroup may have become empty. */
+void roster_woken(struct world *);
+/* Now, in the clock of process_stat.born. */
+uint64_t roster_tick(void);
+
+/* config.c */
+/* Starts the loading child; -1 with errno. */
+int config_load(struct world *);
+/* Its pipe is readable. */
+void config_read(struct world *);
+/* It has ended. */
+void config_ended(struct world *, const struct service_exit *);
+void config_close(struct world *);
+
+/* observe.c */
+void observe_change(void *world, const struct engine_change *);
+void observe_signal(struct world *, struct service *, int signal, unsigned others);
+void observe_command(struct world *, struct service *, const struct service_exit *);
+
+void observe_stuck(struct world *, struct service *);
+void observe_shutdown(struct world *, const char *why);
+void observe_report(struct world *);
+/* turn.c */
+/* It is to end: in order, with this status unless a main service decides. */
+void turn_shutdown(struct world *, const char *why, int status);
+/* Runs until it is over; returns the exit status. */
+int turn_run(struct world *);
+
+#endif

@@ -1,0 +1,332 @@
+/* Pending actions to effects, and their results back as events. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tend/log.h"
+#include "tend/process.h"
+#include "tend/world.h"
+
+/* So many starts, then a look at what else there is; this also bounds the open report pipes, which
+ * each further child would have to close. */
+enum { SPAWNS_IN_A_TURN = 16 };
+
+int act_room(struct world *w, size_t n)
+{
+    struct life *lives;
+
+    if (store_grow(&w->store, n))
+        return -1;
+    if (n <= w->n_lives)
+        return 0;
+    lives = realloc(w->lives, n * sizeof *lives);
+    if (!lives)
+        return -1;
+    memset(lives + w->n_lives, 0, (n - w->n_lives) * sizeof *lives);
+    w->lives = lives;
+    w->n_lives = n;
+    return 0;
+}
+
+void act_save(struct world *w, const struct service *s)
+{
+    persist_save(&w->store.slots[s->slot], s);
+    world_life(w, s)->unsaved = false;
+}
+
+/* ---- exec reports ---- */
+
+static void drop_report(struct world *w, struct spawn **spawn)
+{
+    if (!*spawn)
+        return;
+    loop_remove(&w->loop, spawn_fd(*spawn));
+    spawn_free(*spawn);
+    *spawn = NULL;
+}
+
+void act_read_report(struct world *w, struct service *s, bool command)
+{
+    struct life *l = world_life(w, s);
+    struct spawn **spawn = command ? &l->command : &l->main;
+    struct engine_fact *failure = command ? &l->command_failure : &l->main_failure;
+    enum spawn_report said;
+
+    if (!*spawn)
+        return;
+    while ((said = spawn_read(*spawn, &failure->error_step, &failure->error)) == SPAWN_FAILED)
+        ;
+    if (said == SPAWN_WAIT)
+        return;
+    drop_report(w, spawn);
+    if (!command && !failure->error)
+        engine_event(&w->engine, s, EVENT_EXEC_OK, w->now, NULL);
+}
+
+static int watch_report(struct world *w, struct service *s, struct spawn *spawn, bool command)
+{
+    return loop_add(&w->loop, spawn_fd(spawn), command ? SOURCE_COMMAND_REPORT : SOURCE_MAIN_REPORT,
+                    s->slot);
+}
+
+/* ---- starting ---- */
+
+static int cgroup_of(struct world *w, struct service *s)
+{
+    int fd = w->cgroup.own < 0 ? -1 : cgroup_make(&w->cgroup, service_name(s));
+
+    world_life(w, s)->in_cgroup = fd >= 0;
+    return fd;
+}
+
+/* Everything that can fail is done before the fork, so that a child is in the table from its birth.
+ */
+static pid_t start_child(struct world *w, struct service *s, char *const *argv, bool command,
+                         struct engine_fact *fact)
+{
+    struct life *l = world_life(w, s);
+    struct spawn **spawn = command ? &l->command : &l->main;
+    enum spawn_step step = SPAWN_PREPARE;
+    int cgroup = -1;
+    pid_t pid = -1;
+
+    drop_report(w, spawn);
+    *(command ? &l->command_failure : &l->main_failure) = (struct engine_fact){0};
+    if (child_reserve(&w->children) == 0) {
+        cgroup = cgroup_of(w, s);
+        pid = spawn_start(&w->common, s->conf, argv, cgroup, spawn, &step);
+        if (pid < 0 && step == SPAWN_CGROUP) {
+            l->in_cgroup = false;
+            pid = spawn_start(&w->common, s->conf, argv, -1, spawn, &step);
+        }
+    }
+    fact->error = errno;
+    fact->error_step = (int)step;
+    if (cgroup >= 0)
+        close(cgroup);
+    if (pid < 0)
+        return -1;
+    child_add(&w->children, pid, command ? CHILD_COMMAND : CHILD_MAIN, s);
+    if (watch_report(w, s, *spawn, command))
+        log_warn("%s: its start cannot be watched", service_name(s));
+    return pid;
+}
+
+static void spawn(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    struct engine_fact fact = {0};
+
+    l->told_step = 0;
+    l->told_tick = 0;
+    act_save(w, s);
+    fact.pid =
+        start_child(w, s, s->preparing ? s->conf->before_start : s->conf->command, false, &fact);
+    if (fact.pid > 0) {
+        l->leader = fact.pid;
+        fact.error = fact.error_step = 0;
+        engine_event(&w->engine, s, EVENT_FORKED, loop_now_up(), &fact);
+    } else {
+        engine_event(&w->engine, s, EVENT_NO_FORK, w->now, &fact);
+    }
+    act_save(w, s);
+}
+
+static void stop_command(struct world *w, struct service *s)
+{
+    struct engine_fact fact = {0};
+
+    act_save(w, s);
+    fact.pid = start_child(w, s, s->conf->stop.command, true, &fact);
+    if (fact.pid < 0) {
+        fact.pid = 0;
+        w->look = true;
+        log_warnx("%s: stop command: %s: %s", service_name(s), spawn_step_name(fact.error_step),
+                  strerror(fact.error));
+    }
+    engine_event(&w->engine, s, EVENT_COMMAND, w->now, &fact);
+    act_save(w, s);
+}
+
+/* ---- stopping ---- */
+
+/* A stopped process acts on no signal but KILL and CONT (signal(7)). */
+static void tell_main(struct service *s, int signal, bool group)
+{
+    int (*send)(pid_t, int) = group ? process_signal_group : process_signal;
+
+    send(s->pid, signal);
+    if (signal != SIGKILL)
+        send(s->pid, SIGCONT);
+}
+
+static void begin_telling(struct service *s, struct life *l)
+{
+    if (l->told_step == s->step + 1)
+        return;
+    l->told_step = s->step + 1;
+    l->told_tick = 0;
+    for (unsigned i = 0; i < l->members.n; i++)
+        l->members.at[i].told = false;
+}
+
+static void note_told(struct service *s, struct life *l, int signal, unsigned others)
+{
+    if (!l->ending.signal)
+        l->ending.signal = signal;
+    l->ending.swept |= others > 0 && !s->pid;
+}
+
+static void tell(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    int signal = service_stop_signal(s);
+    bool all = s->conf->stop.to == CONF_TO_GROUP || !s->pid;
+    unsigned others = 0;
+
+    begin_telling(s, l);
+    if (l->in_cgroup)
+        cgroup_thaw(&w->cgroup, service_name(s));
+    if (s->pid && !l->told_tick) {
+        tell_main(s, signal, all);
+        l->told_tick = roster_tick();
+    }
+    if (all)
+        others = roster_tell(w, s, signal);
+    if (s->pid || others) {
+        note_told(s, l, signal, others);
+        observe_signal(w, s, signal, others);
+    }
+    if (!s->pid && !others)
+        w->look = true;
+    engine_event(&w->engine, s, EVENT_SIGNALLED, loop_now_up(), NULL);
+}
+
+static void sweep(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    int signal = service_stop_signal(s);
+    unsigned others;
+
+    begin_telling(s, l);
+    others = roster_tell(w, s, signal);
+    if (others) {
+        note_told(s, l, signal, others);
+        observe_signal(w, s, signal, others);
+    }
+}
+
+static void kill_all(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    unsigned others = 0;
+
+    if (s->pid)
+        tell_main(s, SIGKILL, true);
+    if (s->command)
+        process_signal_group(s->command, SIGKILL);
+    if (!l->in_cgroup || cgroup_kill(&w->cgroup, service_name(s)))
+        others = roster_tell(w, s, SIGKILL);
+    l->ending.killed = true;
+    note_told(s, l, SIGKILL, others);
+    observe_signal(w, s, SIGKILL, others);
+    if (!s->pid)
+        w->look = true;
+    engine_event(&w->engine, s, EVENT_SIGNALLED, loop_now_up(), NULL);
+}
+
+static bool was_group_told(const struct service *s)
+{
+    return s->state == SERVICE_STOPPING && s->step >= STEP_SIGNAL &&
+           s->conf->stop.to == CONF_TO_GROUP;
+}
+
+/* While the zombie stands its number cannot become another group's. A stop command that still runs
+ * may count on the rest of the service. */
+void act_on_death(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    bool stopping = s->state == SERVICE_STOPPING;
+    bool killing = s->state == SERVICE_KILLING || s->state == SERVICE_STUCK ||
+                   s->conf->stop.to == CONF_TO_MIXED;
+    unsigned step = stopping && s->step > STEP_SIGNAL ? s->step : STEP_SIGNAL;
+
+    if (was_group_told(s) || (stopping && s->step == STEP_COMMAND))
+        return;
+    tell_main(s,
+              killing              ? SIGKILL
+              : step > STEP_SIGNAL ? service_stop_signal(s)
+                                   : s->conf->stop.signal,
+              true);
+    l->told_step = step + 1;
+    l->told_tick = roster_tick();
+}
+
+static void forget(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+
+    drop_report(w, &l->main);
+    drop_report(w, &l->command);
+    members_free(&l->members);
+    if (l->in_cgroup)
+        cgroup_remove(&w->cgroup, service_name(s));
+    *l = (struct life){0};
+    persist_clear(&w->store.slots[s->slot]);
+    engine_forget(&w->engine, s);
+}
+
+static void carry_out(struct world *w, struct service *s, enum service_action what)
+{
+    switch (what) {
+    case ACTION_SPAWN:
+        spawn(w, s);
+        break;
+    case ACTION_COMMAND:
+        stop_command(w, s);
+        break;
+    case ACTION_COMMAND_END:
+        if (s->command)
+            process_signal_group(s->command, SIGKILL);
+        break;
+    case ACTION_SIGNAL:
+        tell(w, s);
+        break;
+    case ACTION_SWEEP:
+        sweep(w, s);
+        break;
+    case ACTION_KILL:
+        kill_all(w, s);
+        break;
+    case ACTION_NAME_STUCK:
+        observe_stuck(w, s);
+        break;
+    case ACTION_FREE:
+        forget(w, s);
+        break;
+    }
+}
+
+void act(struct world *w)
+{
+    enum service_action what;
+    struct service *s;
+    int spawns = 0;
+
+    for (;;) {
+        if (w->look)
+            roster_check(w);
+        engine_settle(&w->engine, w->now);
+        s = engine_next_action(&w->engine, &what);
+        if (!s && !w->look)
+            return;
+        if (s)
+            carry_out(w, s, what);
+        if (s && what == ACTION_SPAWN && ++spawns == SPAWNS_IN_A_TURN) {
+            w->again = true;
+            return;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+/* A new set comes in: a child reads and checks the files, we decode what it says and take it. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tend/load.h"
+#include "tend/log.h"
+#include "tend/process.h"
+#include "tend/world.h"
+
+enum { LOAD_TIME = 20000, REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
+
+static void child(const struct world *w, int out) __attribute__((noreturn));
+
+/* A child of ours in a session of its own, so that no signal from a terminal cuts it short. */
+static void child(const struct world *w, int out)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    setsid();
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setrlimit(RLIMIT_NOFILE, &w->common.nofile);
+    _exit(load_child(w->paths, out));
+}
+
+int config_load(struct world *w)
+{
+    int ends[2];
+    pid_t pid;
+
+    if (w->loader) {
+        w->load_again = true;
+        return 0;
+    }
+    if (child_reserve(&w->children) || pipe2(ends, O_CLOEXEC))
+        return -1;
+    pid = fork();
+    if (pid == 0)
+        child(w, ends[1]);
+    close(ends[1]);
+    if (pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) ||
+        loop_add(&w->loop, ends[0], SOURCE_LOADER, 0)) {
+        close(ends[0]);
+        if (pid > 0)
+            process_signal(pid, SIGKILL);
+        return -1;
+    }
+    child_add(&w->children, pid, CHILD_LOADER, NULL)->deadline = w->now + LOAD_TIME;
+    w->loader = pid;
+    w->loader_fd = ends[0];
+    w->reply.size = 0;
+    return 0;
+}
+
+static bool make_room(struct pack *p)
+{
+    size_t room = p->room ? p->room * 2 : CHUNK;
+    unsigned char *data;
+
+    if (p->room - p->size >= CHUNK / 2)
+        return true;
+    data = room <= REPLY_MAX ? realloc(p->data, room) : NULL;
+    if (!data)
+        return false;
+    p->data = data;
+    p->room = room;
+    return true;
+}
+
+static void stop_reading(struct world *w)
+{
+    if (w->loader_fd < 0)
+        return;
+    loop_remove(&w->loop, w->loader_fd);
+    close(w->loader_fd);
+    w->loader_fd = -1;
+}
+
+void config_read(struct world *w)
+{
+    while (w->loader_fd >= 0) {
+        ssize_t n;
+        if (!make_room(&w->reply)) {
+            log_warnx("config: too large");
+            stop_reading(w);
+            return;
+        }
+        n = read(w->loader_fd, w->reply.data + w->reply.size, w->reply.room - w->reply.size);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            stop_reading(w);
+            return;
+        }
+        w->reply.size += (size_t)n;
+    }
+}
+
+static void refuse(struct world *w)
+{
+    if (w->loaded) {
+        log_warnx("config refused: nothing was changed");
+        return;
+    }
+    w->status = WORLD_BAD_CONFIG;
+    w->over = true;
+}
+
+static const char *const without_cgroup[] = {
+    [CGROUP_USABLE] = NULL,
+    [CGROUP_OFF] = NULL,
+    [CGROUP_NOT_MOUNTED] = "no cgroup v2 is mounted",
+    [CGROUP_NOT_DELEGATED] = NULL,
+    [CGROUP_NOT_WRITABLE] = "the cgroup is not writable",
+};
+static_assert(ARRAY_SIZE(without_cgroup) == CGROUP_FOUND_COUNT, "a text for each");
+
+/* Only who asked for cgroups hears that there are none. */
+static void open_cgroup(struct world *w, int mode)
+{
+    enum cgroup_found found = cgroup_open(&w->cgroup, mode, false);
+
+    if (without_cgroup[found] && mode == CONF_CGROUP_YES)
+        log_warnx("%s: services are told apart by session and parent", without_cgroup[found]);
+    if (w->cgroup.own >= 0 && w->cgroup.inotify >= 0)
+        loop_add(&w->loop, w->cgroup.inotify, SOURCE_CGROUP, 0);
+}
+
+static int take(struct world *w, struct conf_set *set)
+{
+    size_t most = w->engine.graph.n + set->n;
+
+    if (act_room(w, most))
+        return -1;
+    w->has_main = false;
+    for (size_t i = 0; i < set->n; i++)
+        w->has_main |= set->at[i]->main;
+    if (!w->loaded)
+        open_cgroup(w, set->supervisor.cgroup);
+    if (engine_reload(&w->engine, set, w->now))
+        return -1;
+    w->grace = set->supervisor.grace;
+    return 0;
+}
+
+static void accept_set(struct world *w, struct conf_set *set)
+{
+    size_t n = set->n;
+
+    if (w->engine.shutdown) {
+        conf_set_free(set);
+        return;
+    }
+    if (take(w, set)) {
+        log_warn("config");
+        refuse(w);
+    } else {
+        log_info("%s, %zu service%s", w->loaded ? "config reloaded" : "started", n,
+                 n == 1 ? "" : "s");
+        w->loaded = true;
+    }
+    conf_set_free(set);
+}
+
+static void show(char **problems)
+{
+    for (size_t i = 0; problems[i]; i++) {
+        log_warnx("%s", problems[i]);
+        free(problems[i]);
+    }
+    free(problems);
+}
+
+void config_ended(struct world *w, const struct service_exit *exit)
+{
+    struct conf_set *set = NULL;
+    char **problems = NULL;
+    char text[EXIT_TEXT_MAX];
+
+    config_read(w);
+    stop_reading(w);
+    w->loader = 0;
+    if (pack_read(w->reply.data, w->reply.size, &set, &problems)) {
+        log_warnx("config: the loading process gave no answer (%s)", exit_text(exit, text));
+        refuse(w);
+    } else if (problems) {
+        show(problems);
+        refuse(w);
+    } else {
+        accept_set(w, set);
+    }
+    config_close(w);
+    if (w->load_again && !w->engine.shutdown) {
+        w->load_again = false;
+        config_load(w);
+    }
+}
+
+void config_close(struct world *w)
+{
+    free(w->reply.data);
+    w->reply = (struct pack){0};
+}

@@ -1,0 +1,209 @@
+/* What happened, told to people: from changes to the history, from the history to the log. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tend/log.h"
+#include "tend/units.h"
+#include "tend/world.h"
+
+static void add(struct world *w, const struct history_record *r, bool quiet)
+{
+    char line[HISTORY_TEXT_MAX];
+    const struct history_record *added = history_add(&w->history, r);
+
+    if (quiet && !log_verbose)
+        return;
+    history_text(added, line, sizeof line);
+    log_info("%s", line);
+}
+
+/* A change that only leads to the next one is for --verbose. */
+static bool is_detail(const struct engine_change *c)
+{
+    switch (c->to) {
+    case SERVICE_PENDING:
+    case SERVICE_STARTING:
+        return true;
+    case SERVICE_DOWN:
+        return c->from == SERVICE_PENDING || c->from == SERVICE_BACKOFF;
+    case SERVICE_STOPPING:
+        return c->service->cause == CAUSE_EXIT && c->service->conf->type == CONF_ONESHOT &&
+               c->service->last_exit.how == EXIT_CODE && c->service->last_exit.number == 0;
+    case SERVICE_RUNNING:
+    case SERVICE_DONE:
+    case SERVICE_KILLING:
+    case SERVICE_STUCK:
+    case SERVICE_BACKOFF:
+    case SERVICE_FAILED:
+    case SERVICE_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void note_ending(struct world *w, const struct engine_change *c)
+{
+    const struct service *s = c->service;
+    struct ending *e = &world_life(w, s)->ending;
+
+    if (!w->engine.shutdown || c->to != SERVICE_DOWN)
+        return;
+    e->took = c->now - s->stop_began;
+    e->exit = s->last_exit;
+    e->any = c->from == SERVICE_STOPPING || c->from == SERVICE_KILLING || c->from == SERVICE_STUCK;
+}
+
+void observe_change(void *world, const struct engine_change *c)
+{
+    struct world *w = world;
+    struct history_record r;
+
+    if (c->impossible) {
+        log_warnx("%s: event %s cannot be in state %s: a fault of tend", service_name(c->service),
+                  engine_event_name(c->event), service_state_name(c->from));
+        return;
+    }
+    world_life(w, c->service)->unsaved = true;
+    if (c->from == c->to)
+        return;
+    note_ending(w, c);
+    r = history_from_change(c);
+    if (r.error) {
+        r.step = spawn_step_name(r.error_step);
+        r.what = c->service->conf->command[0];
+    }
+    add(w, &r, is_detail(c));
+}
+
+void observe_signal(struct world *w, struct service *s, int signal, unsigned others)
+{
+    struct history_record r = {.at = w->now,
+                               .kind = HISTORY_SIGNAL,
+                               .from = (uint8_t)s->state,
+                               .to = (uint8_t)s->state,
+                               .cause = (uint8_t)s->cause,
+                               .pid = s->pid,
+                               .number = signal,
+                               .count = others};
+
+    snprintf(r.name, sizeof r.name, "%s", service_name(s));
+    add(w, &r, true);
+}
+
+void observe_command(struct world *w, struct service *s, const struct service_exit *exit)
+{
+    const struct engine_fact *failure = &world_life(w, s)->command_failure;
+    char text[EXIT_TEXT_MAX];
+
+    if (failure->error)
+        log_warnx("%s: stop command \"%s\": %s: %s", service_name(s), s->conf->stop.command[0],
+                  spawn_step_name(failure->error_step), strerror(failure->error));
+    else if (exit->how != EXIT_CODE || exit->number != 0)
+        log_warnx("%s: stop command: %s", service_name(s), exit_text(exit, text));
+}
+
+/* ---- what KILL did not end ---- */
+
+static void read_word(const struct world *w, pid_t pid, const char *file, char *buf, size_t size)
+{
+    char path[48];
+    ssize_t n = -1;
+    int fd;
+
+    snprintf(path, sizeof path, "%d/%s", (int)pid, file);
+    fd = w->proc < 0 ? -1 : openat(w->proc, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, buf, size - 1);
+        close(fd);
+    }
+    buf[n > 0 ? n : 0] = '\0';
+    buf[strcspn(buf, "\n")] = '\0';
+}
+
+static void name_process(const struct world *w, const struct service *s, pid_t pid)
+{
+    struct process_stat p = {.state = '?'};
+    char command[32], where[64];
+
+    members_stat(w->proc, pid, &p);
+    read_word(w, pid, "comm", command, sizeof command);
+    read_word(w, pid, "wchan", where, sizeof where);
+    log_warnx("%s: KILL has no effect on pid %d (%s), state %c%s%s", service_name(s), (int)pid,
+              command, p.state, *where && strcmp(where, "0") != 0 ? ", in " : "",
+              strcmp(where, "0") != 0 ? where : "");
+}
+
+void observe_stuck(struct world *w, struct service *s)
+{
+    const struct members *m = &world_life(w, s)->members;
+
+    world_life(w, s)->ending.stuck = true;
+    if (s->pid)
+        name_process(w, s, s->pid);
+    for (unsigned i = 0; i < m->n && i < 16; i++)
+        name_process(w, s, m->at[i].pid);
+}
+
+/* ---- the shutdown ---- */
+
+void observe_shutdown(struct world *w, const char *why)
+{
+    for (size_t i = 0; i < w->n_lives; i++)
+        w->lives[i].ending = (struct ending){0};
+    log_info("shutdown: %s", why);
+}
+
+static const char *outcome(const struct ending *e)
+{
+    if (e->stuck)
+        return "left, KILL had no effect";
+    if (e->killed)
+        return "killed";
+    if (e->swept)
+        return "swept";
+    return e->signal && e->exit.how != EXIT_CODE ? "on its signal"
+           : e->signal                           ? "by itself, told"
+                                                 : "by itself";
+}
+
+static int name_width(const struct world *w)
+{
+    int width = 0;
+
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && w->lives[i].ending.any) {
+            int n = (int)strlen(service_name(w->engine.graph.at[i]));
+            width = n > width ? n : width;
+        }
+    return width;
+}
+
+static void report(const struct world *w, const struct service *s, int width)
+{
+    const struct ending *e = &w->lives[s->slot].ending;
+    char took[UNITS_DURATION_MAX], name[UNITS_SIGNAL_MAX], exit[EXIT_TEXT_MAX];
+
+    if (!e->any && !e->stuck)
+        return;
+    log_info("  %-*s %7s  %-5s %-24s %s", width, service_name(s),
+             units_duration_short(e->took, took),
+             e->signal ? units_signal_name(e->signal, name) : "-", outcome(e),
+             exit_text(&e->exit, exit));
+}
+
+void observe_report(struct world *w)
+{
+    int width = name_width(w);
+    char took[UNITS_DURATION_MAX];
+
+    if (!w->engine.shutdown)
+        return;
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i])
+            report(w, w->engine.graph.at[i], width);
+    log_info("shutdown complete in %s",
+             units_duration_short(w->now - w->engine.shutdown_began, took));
+}

@@ -1,0 +1,311 @@
+/* Who is left of a service, and telling those whom no signal to a group reaches. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tend/process.h"
+#include "tend/world.h"
+
+uint64_t roster_tick(void)
+{
+    struct timespec t;
+    long hz = sysconf(_SC_CLK_TCK);
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * (uint64_t)hz + (uint64_t)t.tv_nsec / (1000000000u / (uint64_t)hz);
+}
+
+/* Its main process is gone, but not yet everything. */
+static bool waits_for_end(const struct service *s)
+{
+    return s && s->pid == 0 && s->command == 0 &&
+           (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING ||
+            s->state == SERVICE_STUCK);
+}
+
+/* ---- attribution ---- */
+
+static bool is_kin(const struct life *l, const struct process_stat *p)
+{
+    return l->leader && (p->session == l->leader || p->pgrp == l->leader);
+}
+
+static int owner_by_main(const struct world *w, pid_t leader)
+{
+    const struct child *c = child_find(&w->children, leader);
+
+    return c && c->kind == CHILD_MAIN ? (int)c->service->slot : -1;
+}
+
+/* Direct evidence: main process, session or group of one, or known from an earlier look. */
+static int direct(void *world, const struct process_stat *p)
+{
+    const struct world *w = world;
+    int owner = owner_by_main(w, p->pid);
+
+    if (owner < 0)
+        owner = owner_by_main(w, p->session);
+    if (owner < 0)
+        owner = owner_by_main(w, p->pgrp);
+    for (size_t i = 0; owner < 0 && i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        const struct life *l = &w->lives[i];
+        if (s && ((waits_for_end(s) && is_kin(l, p)) || members_has(&l->members, p->pid, p->born)))
+            owner = (int)i;
+    }
+    return owner;
+}
+
+/* One reading of all processes serves a whole turn. */
+static bool take_snapshot(struct world *w)
+{
+    if (w->snapshot_turn == w->turn)
+        return true;
+    if (snapshot_take(w->proc, &w->snapshot))
+        return false;
+    if (w->snapshot.n > w->n_owners) {
+        int *owners = realloc(w->owners, w->snapshot.n * sizeof *owners);
+        if (!owners)
+            return false;
+        w->owners = owners;
+        w->n_owners = w->snapshot.n;
+    }
+    snapshot_attribute(&w->snapshot, getpid(), direct, w, w->owners);
+    w->snapshot_turn = w->turn;
+    return true;
+}
+
+static bool counts(const struct service *s, const struct process_stat *p)
+{
+    return p->pid != s->pid && p->pid != s->command && p->state != 'Z' && p->state != 'X';
+}
+
+static void refresh_from_snapshot(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+
+    members_begin(&l->members);
+    for (size_t i = 0; i < w->snapshot.n; i++)
+        if (w->owners[i] == (int)s->slot && counts(s, &w->snapshot.at[i]))
+            members_see(&l->members, w->snapshot.at[i].pid, w->snapshot.at[i].born);
+    members_end(&l->members);
+}
+
+static void refresh_from_cgroup(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+    int n = cgroup_pids(&w->cgroup, service_name(s), &w->pids, &w->n_pids);
+    struct process_stat p;
+
+    members_begin(&l->members);
+    for (int i = 0; i < n; i++)
+        if (members_stat(w->proc, w->pids[i], &p) == 0 && counts(s, &p))
+            members_see(&l->members, p.pid, p.born);
+    members_end(&l->members);
+}
+
+void roster_refresh(struct world *w, struct service *s)
+{
+    if (world_life(w, s)->in_cgroup)
+        refresh_from_cgroup(w, s);
+    else if (take_snapshot(w))
+        refresh_from_snapshot(w, s);
+}
+
+/* ---- who is left ---- */
+
+/* Without /proc: the group alone, as far as the kernel tells of our own children. */
+static unsigned count_blind(const struct world *w, const struct service *s)
+{
+    return process_group_has_child(w->lives[s->slot].leader) ? 1 : 0;
+}
+
+static unsigned count_members(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+
+    if (l->in_cgroup && cgroup_populated(&w->cgroup, service_name(s)) == 0)
+        return 0;
+    if (w->proc < 0)
+        return count_blind(w, s);
+    roster_refresh(w, s);
+    return l->members.n;
+}
+
+/* A child that nobody forked here and that is no zombie: the rest of some service, or a stray. */
+static bool has_unknown_child(struct world *w)
+{
+    int n = members_children(w->proc, &w->pids, &w->n_pids);
+    struct process_stat p;
+
+    if (n < 0)
+        return true;
+    for (int i = 0; i < n; i++)
+        if (!child_find(&w->children, w->pids[i]) &&
+            (members_stat(w->proc, w->pids[i], &p) || (p.state != 'Z' && p.state != 'X')))
+            return true;
+    return false;
+}
+
+/* Into a PID namespace others may have come that are nobody's children there (setns(2)). */
+static bool has_guest(struct world *w)
+{
+    w->snapshot_turn = 0;
+    if (!take_snapshot(w))
+        return false;
+    for (size_t i = 0; i < w->snapshot.n; i++) {
+        const struct process_stat *p = &w->snapshot.at[i];
+        if (p->pid != 1 && p->state != 'Z' && p->state != 'X' && !child_find(&w->children, p->pid))
+            return true;
+    }
+    return false;
+}
+
+bool roster_strangers(struct world *w)
+{
+    if (w->proc < 0)
+        return !w->childless;
+    return has_unknown_child(w) || (getpid() == 1 && has_guest(w));
+}
+
+void roster_woken(struct world *w)
+{
+    while (cgroup_next(&w->cgroup) >= 0)
+        w->look = true;
+}
+
+static void watch(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+
+    if (l->in_cgroup && !l->watch) {
+        int number = cgroup_watch(&w->cgroup, service_name(s));
+        l->watch = number > 0 ? number : 0;
+    }
+    /* an orphan that does not come to us ends without our being told */
+    if (!w->reaper)
+        w->look_at = w->now + 100;
+}
+
+static void feed(struct world *w, struct service *s, unsigned members)
+{
+    struct life *l = world_life(w, s);
+
+    if (members) {
+        watch(w, s);
+        if (s->state == SERVICE_KILLING && s->killed)
+            roster_tell(w, s, SIGKILL);
+    } else {
+        members_free(&l->members);
+    }
+    engine_members(&w->engine, s, members, w->now);
+}
+
+/* All that lived below a main process came to us when it ended; so where we have no child that is
+ * not in the table, nothing is left of any service without a main process. */
+void roster_check(struct world *w)
+{
+    bool any_waits = false, nobody;
+
+    w->look = false;
+    w->look_at = NEVER;
+    for (size_t i = 0; i < w->engine.graph.n && !any_waits; i++)
+        any_waits = waits_for_end(w->engine.graph.at[i]);
+    if (!any_waits)
+        return;
+    nobody = w->reaper && w->proc >= 0 && !has_unknown_child(w);
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        struct service *s = w->engine.graph.at[i];
+        if (waits_for_end(s))
+            feed(w, s, nobody ? 0 : count_members(w, s));
+    }
+}
+
+/* ---- telling ---- */
+
+struct identity {
+    const struct world *w;
+    uint64_t born;
+};
+
+static bool same(void *arg, pid_t pid)
+{
+    const struct identity *who = arg;
+    struct process_stat p;
+
+    return members_stat(who->w->proc, pid, &p) == 0 && p.born == who->born;
+}
+
+static bool send(struct world *w, pid_t pid, uint64_t born, int signal)
+{
+    struct identity who = {w, born};
+
+    if (process_signal_other(pid, signal, same, &who))
+        return false;
+    if (signal != SIGKILL)
+        process_signal_other(pid, SIGCONT, same, &who);
+    return true;
+}
+
+/* The signal to the group reached all who were in it by then. */
+static bool was_told(const struct world *w, const struct life *l, const struct member *m)
+{
+    struct process_stat p;
+
+    if (m->told)
+        return true;
+    return l->told_tick && m->born <= l->told_tick && members_stat(w->proc, m->pid, &p) == 0 &&
+           p.pgrp == l->leader;
+}
+
+unsigned roster_tell(struct world *w, struct service *s, int signal)
+{
+    struct life *l = world_life(w, s);
+    unsigned told = 0;
+
+    if (w->proc < 0) {
+        if (!s->pid && process_group_has_child(l->leader))
+            process_signal_group(l->leader, signal);
+        return 0;
+    }
+    roster_refresh(w, s);
+    for (unsigned i = 0; i < l->members.n; i++) {
+        struct member *m = &l->members.at[i];
+        if (signal != SIGKILL && was_told(w, l, m))
+            continue;
+        m->told = true;
+        told += send(w, m->pid, m->born, signal);
+    }
+    return told;
+}
+
+static int child_of(void *self, const struct process_stat *p)
+{
+    return p->ppid == *(const pid_t *)self ? 0 : -1;
+}
+
+/* As PID 1 everybody in the namespace is ours; else who descends from us. */
+unsigned roster_sweep(struct world *w, int signal)
+{
+    pid_t self = getpid();
+    unsigned told = 0;
+
+    if (process_signal_all(signal) == 0) {
+        if (signal != SIGKILL)
+            process_signal_all(SIGCONT);
+        return 1;
+    }
+    w->snapshot_turn = 0;
+    if (w->proc < 0 || !take_snapshot(w))
+        return 0;
+    snapshot_attribute(&w->snapshot, self, child_of, &self, w->owners);
+    w->snapshot_turn = 0;
+    for (size_t i = 0; i < w->snapshot.n; i++) {
+        const struct process_stat *p = &w->snapshot.at[i];
+        if (w->owners[i] == 0 && p->state != 'Z' && p->state != 'X')
+            told += send(w, p->pid, p->born, signal);
+    }
+    return told;
+}

@@ -1,0 +1,337 @@
+/* One wake-up in its order: last words before the obituary, what happened before what is asked. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tend/log.h"
+#include "tend/process.h"
+#include "tend/world.h"
+
+enum {
+    EVENTS_IN_A_TURN = 64,
+    SIGNALS_IN_A_TURN = 32,
+    STRANGERS_IN_A_TURN = 256,
+    SWEEP_KILL_TIME = 5000,
+};
+
+void turn_shutdown(struct world *w, const char *why, int status)
+{
+    if (w->engine.shutdown)
+        return;
+    w->status = status;
+    observe_shutdown(w, why);
+    engine_shutdown(&w->engine, w->now);
+}
+
+/* ---- deaths ---- */
+
+static void bury_main(struct world *w, struct service *s, pid_t pid,
+                      const struct service_exit *exit)
+{
+    struct life *l = world_life(w, s);
+    struct engine_fact fact;
+
+    act_read_report(w, s, false);
+    fact = l->main_failure;
+    fact.exit = *exit;
+    act_on_death(w, s);
+    persist_exit(&w->store.slots[s->slot], s, exit, fact.error, fact.error_step);
+    process_reap(pid);
+    child_remove(&w->children, pid);
+    engine_event(&w->engine, s, EVENT_EXITED, w->now, &fact);
+}
+
+/* Of a stop command nothing is left either. */
+static void bury_command(struct world *w, struct service *s, pid_t pid,
+                         const struct service_exit *exit)
+{
+    act_read_report(w, s, true);
+    process_signal_group(pid, SIGKILL);
+    persist_command_ended(&w->store.slots[s->slot], s);
+    process_reap(pid);
+    child_remove(&w->children, pid);
+    observe_command(w, s, exit);
+    engine_event(&w->engine, s, EVENT_COMMAND_ENDED, w->now, NULL);
+}
+
+static void bury_child(struct world *w, const struct child *child, const struct service_exit *exit)
+{
+    struct child c = *child;
+
+    switch (c.kind) {
+    case CHILD_MAIN:
+        bury_main(w, c.service, c.pid, exit);
+        break;
+    case CHILD_COMMAND:
+        bury_command(w, c.service, c.pid, exit);
+        break;
+    case CHILD_LOADER:
+        process_reap(c.pid);
+        child_remove(&w->children, c.pid);
+        config_ended(w, exit);
+        break;
+    case CHILD_KIND_COUNT:
+        break;
+    }
+}
+
+static void bury(struct world *w)
+{
+    struct service_exit exit;
+    unsigned strangers = 0;
+    pid_t pid;
+
+    w->deaths = false;
+    while ((pid = process_peek(&exit)) > 0) {
+        const struct child *c = child_find(&w->children, pid);
+        w->look = true;
+        if (c) {
+            bury_child(w, c, &exit);
+            continue;
+        }
+        process_reap(pid);
+        w->strays++;
+        if (++strangers == STRANGERS_IN_A_TURN) {
+            w->deaths = w->again = true;
+            break;
+        }
+    }
+    w->childless = pid < 0;
+}
+
+/* ---- signals ---- */
+
+/* While the orders of an operator are repeated, one is enough; a second INT says: at once. */
+static void interrupted(struct world *w)
+{
+    if (++w->interrupts > 1) {
+        if (!w->engine.hurry)
+            log_info("hurry: KILL to all");
+        engine_hurry(&w->engine, w->now);
+    } else {
+        turn_shutdown(w, "signal INT", 0);
+    }
+}
+
+static void obey(struct world *w, int signal)
+{
+    if (signal == SIGTERM)
+        turn_shutdown(w, "signal TERM", 0);
+    else if (signal == SIGPWR)
+        turn_shutdown(w, "signal PWR", 0);
+    else if (signal == SIGRTMIN + 3)
+        turn_shutdown(w, "signal RTMIN+3", 0);
+    else if (signal == SIGINT)
+        interrupted(w);
+    else if (signal == SIGQUIT) {
+        w->interrupts = 1;
+        turn_shutdown(w, "signal QUIT", 0);
+        interrupted(w);
+    } else if (signal == SIGHUP && w->has_tty)
+        turn_shutdown(w, "terminal hung up", 0);
+    else if (signal == SIGHUP && !w->engine.shutdown && config_load(w))
+        log_warn("reload");
+}
+
+/* ---- what is ready ---- */
+
+static struct service *service_at(const struct world *w, uint32_t slot)
+{
+    return slot < w->engine.graph.n ? w->engine.graph.at[slot] : NULL;
+}
+
+static void read_reports(struct world *w, const struct loop_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct service *s = service_at(w, events[i].index);
+        if (s && events[i].kind == SOURCE_MAIN_REPORT)
+            act_read_report(w, s, false);
+        if (s && events[i].kind == SOURCE_COMMAND_REPORT)
+            act_read_report(w, s, true);
+    }
+}
+
+static bool is_ready(const struct loop_event *events, int n, enum source source)
+{
+    for (int i = 0; i < n; i++)
+        if (events[i].kind == source)
+            return true;
+    return false;
+}
+
+static int take_signals(struct world *w, int *signals)
+{
+    int n = 0;
+
+    while (n < SIGNALS_IN_A_TURN && (signals[n] = loop_signal(&w->loop))) {
+        if (signals[n] == SIGCHLD)
+            w->deaths = true;
+        n++;
+    }
+    if (n == SIGNALS_IN_A_TURN)
+        w->again = true;
+    return n;
+}
+
+static void expire(struct world *w)
+{
+    struct child *c;
+
+    engine_expire(&w->engine, w->now);
+    while ((c = child_expired(&w->children, w->now))) {
+        log_warnx("config: not loaded in time");
+        process_signal_group(c->pid, SIGKILL);
+    }
+    if (w->now >= w->look_at)
+        w->look = true;
+}
+
+/* ---- the end ---- */
+
+/* Services that KILL did not end are named and left. */
+static bool all_down(const struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->state != SERVICE_STUCK && (service_live(s) || s->state == SERVICE_BACKOFF))
+            return false;
+    }
+    return !w->loader && w->engine.queue[QUEUE_ACTION].first == NULL;
+}
+
+static const struct service *find_main(const struct world *w)
+{
+    for (size_t i = 0; w->has_main && i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && w->engine.graph.at[i]->conf->main)
+            return w->engine.graph.at[i];
+    return NULL;
+}
+
+static bool any_failed(const struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && (s->state == SERVICE_FAILED || s->state == SERVICE_PENDING))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing will come up by itself any more, or the service that decides has ended for good. */
+static void maybe_end(struct world *w)
+{
+    const struct service *m = find_main(w);
+
+    if (w->engine.shutdown || !w->loaded)
+        return;
+    if (m && (m->state == SERVICE_DONE || m->state == SERVICE_FAILED))
+        turn_shutdown(w, "the main service has ended", 0);
+    else if (all_down(w))
+        turn_shutdown(w, "all services have ended", any_failed(w) ? 1 : 0);
+}
+
+static void sweep_begin(struct world *w)
+{
+    w->sweep = SWEEP_TERM;
+    w->sweep_by = w->now + w->grace;
+    if (!roster_strangers(w) || !roster_sweep(w, SIGTERM))
+        w->sweep = SWEEP_OVER;
+    else
+        log_info("processes of no service are left: TERM");
+}
+
+static void sweep_kill(struct world *w)
+{
+    w->sweep = SWEEP_KILL;
+    w->sweep_by = w->now + SWEEP_KILL_TIME;
+    log_info("processes of no service are left: KILL");
+    roster_sweep(w, SIGKILL);
+}
+
+/* What belongs to no service goes last: told, given its time, killed. */
+static void sweep(struct world *w)
+{
+    if (!w->engine.shutdown || w->again || !all_down(w))
+        return;
+    if (w->sweep == SWEEP_NOT_YET)
+        sweep_begin(w);
+    else if (w->sweep != SWEEP_OVER && (w->childless || !roster_strangers(w)))
+        w->sweep = SWEEP_OVER;
+    else if (w->sweep == SWEEP_TERM && w->now >= w->sweep_by)
+        sweep_kill(w);
+    else if (w->sweep == SWEEP_KILL && w->now >= w->sweep_by)
+        w->sweep = SWEEP_OVER;
+    else if (w->sweep == SWEEP_KILL)
+        roster_sweep(w, SIGKILL);
+    w->over = w->sweep == SWEEP_OVER;
+}
+
+/* ---- the loop ---- */
+
+static void save_changes(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && w->lives[i].unsaved)
+            act_save(w, w->engine.graph.at[i]);
+}
+
+static msec next_deadline(struct world *w)
+{
+    msec first = engine_deadline(&w->engine), other = child_deadline(&w->children);
+
+    if (w->again || w->deaths)
+        return w->now;
+    if (other < first)
+        first = other;
+    if (w->look_at < first)
+        first = w->look_at;
+    if ((w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL) && w->sweep_by < first)
+        first = w->sweep_by;
+    return first;
+}
+
+static void turn(struct world *w)
+{
+    struct loop_event events[EVENTS_IN_A_TURN];
+    int signals[SIGNALS_IN_A_TURN];
+    int n = loop_wait(&w->loop, w->now, next_deadline(w), events, EVENTS_IN_A_TURN), n_signals;
+
+    w->now = loop_now();
+    w->turn++;
+    w->again = n == EVENTS_IN_A_TURN;
+    read_reports(w, events, n);
+    n_signals = take_signals(w, signals);
+    if (w->deaths)
+        bury(w);
+    if (is_ready(events, n, SOURCE_LOADER))
+        config_read(w);
+    for (int i = 0; i < n_signals; i++)
+        obey(w, signals[i]);
+    if (is_ready(events, n, SOURCE_CGROUP))
+        roster_woken(w);
+    expire(w);
+    act(w);
+    maybe_end(w);
+    act(w);
+    sweep(w);
+    save_changes(w);
+}
+
+int turn_run(struct world *w)
+{
+    const struct service *m;
+
+    w->now = loop_now();
+    if (config_load(w)) {
+        log_warn("config");
+        return WORLD_NO_SYSTEM;
+    }
+    while (!w->over)
+        turn(w);
+    observe_report(w);
+    m = find_main(w);
+    if (w->engine.shutdown && m && m->last_exit.how != EXIT_NONE)
+        return exit_shell_code(&m->last_exit);
+    return w->status;
+}

@@ -1,0 +1,235 @@
+/* What must hold whenever tend goes to sleep, and at the end. */
+#include "sim.h"
+
+/* P02, P03: an exit goes to the service whose process it was. */
+void check_reap(struct world *w, const struct proc *p, const struct child *c)
+{
+    const struct service *s = c->service;
+
+    if (!p->forked || p->owner != w->book[s->slot].id || p->life != s->generation ||
+        c->generation != s->generation)
+        broken(w, "P03", "pid %d of record %u, life %u is taken for %s, life %u", (int)p->pid,
+               p->owner, p->life, service_name(s), s->generation);
+    if ((c->kind == CHILD_COMMAND) != (p->role == ROLE_COMMAND) ||
+        (c->kind == CHILD_MAIN && s->pid != p->pid))
+        broken(w, "P03", "pid %d is taken for something else of %s", (int)p->pid, service_name(s));
+}
+
+static void check_process(struct world *w, const struct service *s, pid_t pid, bool command)
+{
+    const struct proc *p = pid > 0 && (unsigned)pid < w->kernel.pids ? &w->kernel.at[pid] : NULL;
+    const struct child *c = child_find(&w->children, pid);
+
+    if (pid == 0)
+        return;
+    if (!p || p->state == PROC_FREE || !p->forked || p->owner != w->book[s->slot].id)
+        broken(w, "P02", "%s: pid %d is not its own", service_name(s), (int)pid);
+    if (!c || c->service != s || (c->kind == CHILD_COMMAND) != command)
+        broken(w, "P02", "%s: pid %d is not in the table", service_name(s), (int)pid);
+}
+
+/* P31: nothing waits for what cannot come. */
+static void check_waiting(struct world *w, const struct service *s)
+{
+    bool timed = s->deadline != NEVER || s->pending;
+
+    switch (s->state) {
+    case SERVICE_STARTING:
+    case SERVICE_STOPPING:
+    case SERVICE_KILLING:
+    case SERVICE_BACKOFF:
+        if (!timed)
+            broken(w, "P31", "%s is %s without a deadline", service_name(s),
+                   service_state_name(s->state));
+        break;
+    case SERVICE_RUNNING:
+        if (!s->pid)
+            broken(w, "P12", "%s is running without a process", service_name(s));
+        break;
+    case SERVICE_DOWN:
+    case SERVICE_PENDING:
+    case SERVICE_DONE:
+    case SERVICE_STUCK:
+    case SERVICE_FAILED:
+    case SERVICE_STATE_COUNT:
+        break;
+    }
+}
+
+/* No level was overlooked: what may start does, what may stop does. */
+static void check_levels(struct world *w, const struct service *s)
+{
+    bool stoppable = s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING ||
+                     s->state == SERVICE_DONE;
+
+    if (s->going != graph_going(s, w->engine.shutdown))
+        broken(w, "P30", "%s: whether it is to go was overlooked", service_name(s));
+    if (s->state == SERVICE_PENDING && (graph_clear(s) || w->engine.shutdown))
+        broken(w, "P30", "%s was not started", service_name(s));
+    if (stoppable && graph_quiet(s))
+        broken(w, "P30", "%s was not stopped", service_name(s));
+}
+
+static void check_service(struct world *w, const struct service *s)
+{
+    const struct book *b = &w->book[s->slot];
+    bool may_be_ready = s->state == SERVICE_RUNNING ||
+                        (s->state == SERVICE_DONE && s->conf->type == CONF_ONESHOT);
+
+    if (s->state != b->state)
+        broken(w, "P06", "%s: %s, untold", service_name(s), service_state_name(s->state));
+    if (s->ready != may_be_ready)
+        broken(w, "P12", "%s: %sready while %s", service_name(s), s->ready ? "" : "not ",
+               service_state_name(s->state));
+    if (!w->engine.shutdown && (s->wanted != b->wanted || s->doomed != b->doomed))
+        broken(w, "P10", "%s: %swanted", service_name(s), s->wanted ? "" : "not ");
+    if (s->conf->line != b->line || (s->next_conf ? s->next_conf->line : 0) != b->next_line)
+        broken(w, "P22", "%s: config %d, not %d", service_name(s), s->conf->line, b->line);
+    check_process(w, s, s->pid, false);
+    check_process(w, s, s->command, true);
+    check_waiting(w, s);
+    if (!w->again)
+        check_levels(w, s);
+}
+
+/* P02, P07. */
+static void check_children(struct world *w)
+{
+    size_t known = 0;
+
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        known += s ? (s->pid != 0) + (s->command != 0) : 0;
+    }
+    if (known != w->children.n)
+        broken(w, "P02", "%zu in the table, %zu known", w->children.n, known);
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
+        const struct proc *p = &w->kernel.at[pid];
+        if (p->forked && proc_lives(p) && !child_find(&w->children, (pid_t)pid))
+            broken(w, "P02", "pid %u is in no table", pid);
+        if (p->state == PROC_ZOMBIE && p->parent == TEND_PID && p->visible < w->now)
+            broken(w, "P07", "pid %u is still a zombie", pid);
+    }
+}
+
+void check_turn(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i])
+            check_service(w, w->engine.graph.at[i]);
+    check_children(w);
+    if (!w->again && engine_deadline(&w->engine) < w->now)
+        broken(w, "P32", "a deadline is %lld ms old",
+               (long long)(w->now - engine_deadline(&w->engine)));
+    if (w->kept_shutdown && w->now > w->bound + w->lost && !shutdown_over(w))
+        broken(w, "P17", "the shutdown takes longer than %lld ms",
+               (long long)(w->bound - w->kept_began));
+}
+
+/* ---- the bound ---- */
+
+static msec worst(const struct service *s)
+{
+    const struct conf *c = s->conf;
+    msec sum = c->stop.drain + c->stop.grace + ENGINE_KILL_WAIT;
+
+    if (!service_live(s) && s->state != SERVICE_DONE)
+        return 0;
+    if (c->stop.command)
+        sum += c->stop.command_timeout;
+    for (size_t i = 0; i < c->stop.n_then; i++)
+        sum += c->stop.then[i].wait;
+    return sum;
+}
+
+/* The longest path that ends in this one: all that depend on it go first. */
+static msec longest(const struct world *w, unsigned slot, msec *known)
+{
+    msec most = 0;
+
+    if (known[slot] >= 0)
+        return known[slot];
+    for (unsigned i = 0; i < SLOTS; i++)
+        for (unsigned k = 0; w->book[i].id && k < w->book[i].n_needs; k++)
+            if (w->book[i].needs[k] == w->book[slot].id) {
+                msec path = longest(w, i, known);
+                most = path > most ? path : most;
+            }
+    return known[slot] = most + worst(w->engine.graph.at[slot]);
+}
+
+msec check_bound(struct world *w)
+{
+    msec known[SLOTS], most = 0;
+
+    for (unsigned i = 0; i < SLOTS; i++)
+        known[i] = -1;
+    for (unsigned i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && longest(w, i, known) > most)
+            most = known[i];
+    return w->now + most;
+}
+
+bool shutdown_over(const struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->state != SERVICE_DOWN && s->state != SERVICE_FAILED &&
+            s->state != SERVICE_STUCK)
+            return false;
+    }
+    return true;
+}
+
+/* ---- when faults are lifted ---- */
+
+static bool never_ready(const struct service *s)
+{
+    return s->state == SERVICE_FAILED || s->state == SERVICE_DOWN ||
+           (s->state == SERVICE_DONE && !s->ready) || s->state == SERVICE_PENDING;
+}
+
+/* P30: it may stay pending only for a requirement that will not come by itself. */
+static bool excused(const struct service *s)
+{
+    for (size_t i = 0; i < s->n_needs; i++)
+        if (s->needs[i].kind == EDGE_REQUIRES ? never_ready(s->needs[i].to)
+                                              : s->needs[i].to->state == SERVICE_PENDING)
+            return true;
+    return false;
+}
+
+void check_calm(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        bool up;
+        if (!s)
+            continue;
+        up = s->state == SERVICE_RUNNING || s->state == SERVICE_DONE || s->state == SERVICE_FAILED;
+        if (s->doomed)
+            broken(w, "P22", "%s is removed and still %s", service_name(s),
+                   service_state_name(s->state));
+        if (s->wanted ? !up && !(s->state == SERVICE_PENDING && excused(s))
+                      : s->state != SERVICE_DOWN)
+            broken(w, "P30", "%s is %swanted and stays %s", service_name(s),
+                   s->wanted ? "" : "not ", service_state_name(s->state));
+    }
+}
+
+/* P18, P02, P03. */
+void check_end(struct world *w)
+{
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        if (w->kernel.at[pid].state != PROC_FREE)
+            broken(w, "P18", "pid %u is left", pid);
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->state != SERVICE_DOWN && s->state != SERVICE_FAILED)
+            broken(w, "P17", "%s stays %s", service_name(s), service_state_name(s->state));
+    }
+    if (w->kernel.forks != w->kernel.waits)
+        broken(w, "P02", "%u forks, %u waits", w->kernel.forks, w->kernel.waits);
+    if (w->children.n || !engine_idle(&w->engine))
+        broken(w, "P18", "%zu children in the table", w->children.n);
+}

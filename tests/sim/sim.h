@@ -1,0 +1,244 @@
+/* The simulator: the real engine, graph, backoff, persist, history and wait table against a fake
+ * kernel with a virtual clock. One seed is one life of tend, which ends in a shutdown.
+ *
+ *   rng.c      the only source of chance
+ *   kernel.c   processes: they exec, exit, fork, stop, hang, ignore signals; pids are used again
+ *   habits.c   how each of them will behave
+ *   confs.c    random configs and random edits of them
+ *   driver.c   one wake-up and the actions, as the real driver does them
+ *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
+ *   ops.c      what operators ask for
+ *   check.c    the invariants, from a book of its own about what must hold (book.c)
+ *   trace.c    what happened, for people; the coverage
+ *   main.c     lives and arguments */
+#ifndef TEND_SIM_H
+#define TEND_SIM_H
+
+#include <setjmp.h>
+
+#include "tend/child.h"
+#include "tend/history.h"
+#include "tend/persist.h"
+
+/* ---- chance ---- */
+struct rng {
+    uint64_t state;
+};
+void rng_seed(struct rng *, uint64_t seed);
+unsigned rng_below(struct rng *, unsigned n); /* n > 0 */
+bool rng_chance(struct rng *, unsigned in, unsigned of);
+msec rng_time(struct rng *, msec low, msec high);
+
+/* ---- configs ---- */
+enum { NAMES_MAX = 12, STEPS_MAX = 3 };
+/* One service as the simulator writes it; a conf is made from it. */
+struct spec {
+    bool present;
+    /* a change of these needs a restart */
+    unsigned marker;
+    bool oneshot, before;
+    int ready;
+    /* a change of these does not */
+    int start, policy, to;
+    msec timeout, delay, max_delay, window, healthy;
+    long limit;
+    msec drain, grace, command_timeout;
+    struct conf_step then[STEPS_MAX];
+    size_t n_then;
+    bool command;
+    unsigned requires, wants, after; /* sets of names: bit i is service i, lower ones only */
+};
+enum shape { SHAPE_CHAIN, SHAPE_DIAMOND, SHAPE_WIDE, SHAPE_RANDOM, SHAPE_COUNT };
+struct config {
+    unsigned n; /* names in use */
+    enum shape shape;
+    struct spec at[NAMES_MAX];
+    int version[NAMES_MAX]; /* of the spec; a conf carries it as its line */
+};
+void config_random(struct config *, struct rng *);
+/* Changes, removes, adds again. */
+void config_edit(struct config *, struct rng *);
+/* False with out of memory (which the simulator causes). */
+bool config_build(const struct config *, struct conf_set *);
+enum conf_difference spec_compare(const struct spec *, const struct spec *);
+/* The index of "s7". */
+unsigned name_index(const char *name);
+
+/* ---- kernel ---- */
+enum { PIDS_MAX = 160, TEND_PID = 1 };
+enum proc_state { PROC_FREE, PROC_RUNS, PROC_STOPPED, PROC_ZOMBIE };
+enum proc_role { ROLE_MAIN, ROLE_PREPARE, ROLE_COMMAND, ROLE_MEMBER, ROLE_COUNT };
+enum proc_manner { DIES_AT_ONCE, DIES_WELL, DIES_LATER, IS_DEAF, MANNER_COUNT };
+
+struct proc {
+    enum proc_state state;
+    enum proc_role role;
+    pid_t pid, parent;
+    unsigned owner; /* the truth: for which record of the book, 0: none */
+    uint32_t life;  /* and in which generation of it */
+    bool forked;    /* by tend; else it came to tend as an orphan, or has another parent */
+    bool found;     /* attributable: by cgroup, session, or found below its leader at a stop step */
+    int status;     /* of a zombie */
+    msec visible;   /* a zombie can be waited for from here on */
+    msec next;      /* earliest of the following */
+    msec exec_at, ready_at, exit_at, fork_at, stop_at, thaw_at;
+    int exec_error;
+    int exit_status;
+    unsigned forks_left;
+    enum proc_manner manner;
+    bool executed, exec_failed, reported; /* reported: tend has read it */
+    bool says_ready, heard;
+    bool careless; /* does not wait for its children */
+    bool doomed;   /* KILL waits for it to thaw */
+    bool poked;    /* a signal waits for it to run again */
+    uint64_t told; /* the stop and the step of the last stop signal */
+    unsigned times_told;
+    unsigned kills;
+};
+
+struct habits {
+    unsigned crash, deaf, forky, escape, hang, stop, exec_fail, late, frozen, fork_fail;
+};
+
+struct kernel {
+    struct rng rng;
+    struct proc at[PIDS_MAX]; /* by pid */
+    unsigned pids;            /* in use: below this */
+    pid_t last_pid;
+    bool cgroup; /* all members are found */
+    bool calm;   /* faults are lifted */
+    struct habits habits;
+    msec zombie_delay;
+    msec next; /* nothing happens before */
+    unsigned forks, waits;
+};
+enum { FORK_ERRORS = 5 };
+extern const int fork_errors[FORK_ERRORS];
+
+void kernel_init(struct kernel *, struct rng *);
+/* The pid, or -errno. */
+pid_t kernel_fork(struct kernel *, msec now, enum proc_role, const struct spec *, unsigned owner,
+                  uint32_t life);
+void kernel_signal(struct kernel *, struct proc *, int signal, msec now);
+void kernel_run(struct kernel *, msec now); /* all that is due */
+msec kernel_next(struct kernel *);
+void kernel_calm(struct kernel *, msec now); /* what hung goes on, nothing new goes wrong */
+void kernel_wait(struct kernel *, struct proc *);
+bool proc_lives(const struct proc *);
+void proc_schedule(struct kernel *, struct proc *);
+/* Chooses what a new process will do. */
+void habits_random(struct habits *, struct rng *);
+void habits_give(struct kernel *, struct proc *, const struct spec *, msec now);
+
+/* ---- the book: what must hold of each record, kept apart from the engine ---- */
+enum { SLOTS = 64, TURN_ENDLESS = 400 };
+struct book {
+    unsigned id; /* across crashes; 0: none */
+    unsigned name;
+    bool wanted, doomed;
+    bool again;
+    int line, next_line; /* versions of the confs in force and waiting, 0: none */
+    struct spec spec;    /* of line */
+    struct spec next_spec;
+    unsigned needs[NAMES_MAX]; /* ids */
+    enum edge_kind kinds[NAMES_MAX];
+    unsigned n_needs;
+    enum service_state state;
+    msec entered;
+    /* the present stop */
+    bool quiet;              /* began with QUIET */
+    bool killed;             /* KILL was sent */
+    bool main_died;          /* during it */
+    bool stop_ready;         /* was ready when it began */
+    msec began, first_signal, last_signal;
+    unsigned excuses;        /* crashes of ours since then: a signal may have been sent twice */
+    unsigned signals;        /* ACTION_SIGNAL in it */
+    bool commanded;
+    /* starts */
+    msec started;            /* of the last start, NEVER: none */
+    bool retried;            /* the next start follows a BACKOFF */
+    unsigned failures;
+    msec delay;
+    msec recent[TRIES_KEPT]; /* newest last */
+    unsigned n_recent;
+    bool no_fork;
+};
+
+struct world {
+    uint64_t seed;
+    struct rng rng;
+    struct kernel kernel;
+    struct config config;
+    struct engine engine;
+    struct child_table children;
+    struct history history;
+    struct persist_slot store[SLOTS];
+    bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
+    msec kept_began;
+    struct book book[SLOTS]; /* by slot of the present engine */
+    unsigned ids;
+    msec now;
+    msec next_op;
+    msec shutdown_at; /* when somebody will ask for it */
+    msec bound;       /* the shutdown must be over by then, NEVER: none */
+    bool calm;        /* no more operations */
+    bool lazy;        /* carries out few actions in one turn */
+    bool tardy;       /* wakes up late */
+    bool always;      /* crashes in every turn */
+    bool again;       /* actions are left: the next turn comes at once */
+    bool failed_memory;
+    int crash_in;     /* crash points until the next crash, -1: none */
+    jmp_buf crashed;
+    unsigned turn, turns_now, crashes;
+    msec lost;        /* time lost by crashes and lateness since the shutdown began */
+    unsigned told_exits, seen_exits;
+};
+
+/* ---- what tend does ---- */
+void turn(struct world *);
+void crash_point(struct world *);
+void event(struct world *, struct service *, enum engine_event, const struct engine_fact *);
+void save(struct world *, const struct service *);
+void save_all(struct world *);
+void carry_out(struct world *, struct service *, enum service_action);
+void world_changed(void *self, const struct engine_change *);
+void world_resume(struct world *);
+
+/* ---- what operators do ---- */
+void ops_due(struct world *);
+void op_load(struct world *);
+void op_shutdown(struct world *, bool hurry);
+
+/* ---- the book ---- */
+void book_reload(struct world *, const struct config *before);
+void book_change(struct world *, const struct engine_change *);
+void book_up(struct world *, struct service *);
+void book_links(struct world *);
+struct book *book_of(struct world *, const struct service *);
+struct book *book_find(struct world *, unsigned id, struct service **);
+
+/* ---- the invariants ---- */
+void check_spawn(struct world *, const struct service *);
+void check_forked(struct world *, const struct service *);
+void check_signal(struct world *, const struct service *, struct proc *, int signal);
+void check_action(struct world *, const struct service *, enum service_action);
+void check_turn(struct world *);
+void check_calm(struct world *);
+void check_end(struct world *);
+msec check_bound(struct world *);
+
+/* ---- telling ---- */
+enum { ALLOCATIONS_FREE = -1 };
+extern int allocations_left; /* until one fails */
+extern bool trace_aloud;
+PRINTF(3, 4)
+void trace(const struct world *, char kind, const char *format, ...);
+#define TRACE(w, ...) trace(w, __VA_ARGS__)
+/* The invariant is broken: tells so and ends the program. */
+PRINTF(3, 4)
+_Noreturn void broken(const struct world *, const char *invariant, const char *format, ...);
+void coverage_fork(enum proc_role, int error); /* 0: worked */
+void coverage_action(enum service_action);
+bool coverage_print(void);
+
+#endif
