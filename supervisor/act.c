@@ -194,7 +194,7 @@ static void tell(struct world *w, struct service *s)
         l->told_tick = roster_tick();
     }
     if (all)
-        others = roster_tell(w, s, signal);
+        others = roster_tell(w, s, signal, l->told_tick + 1);
     if (s->pid || others) {
         note_told(s, l, signal, others);
         observe_signal(w, s, signal, others);
@@ -211,7 +211,7 @@ static void sweep(struct world *w, struct service *s)
     unsigned others;
 
     begin_telling(s, l);
-    others = roster_tell(w, s, signal);
+    others = roster_tell(w, s, signal, l->told_tick);
     if (others) {
         note_told(s, l, signal, others);
         observe_signal(w, s, signal, others);
@@ -228,7 +228,7 @@ static void kill_all(struct world *w, struct service *s)
     if (s->command)
         process_signal_group(s->command, SIGKILL);
     if (!l->in_cgroup || cgroup_kill(&w->cgroup, service_name(s)))
-        others = roster_tell(w, s, SIGKILL);
+        others = roster_tell(w, s, SIGKILL, UINT64_MAX);
     l->ending.killed = true;
     note_told(s, l, SIGKILL, others);
     observe_signal(w, s, SIGKILL, others);

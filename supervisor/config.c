@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,7 @@ void config_ended(struct world *w, const struct service_exit *exit)
         accept_set(w, set);
     }
     config_close(w);
+    malloc_trim(0); /* what a load takes for a moment is several times what stays */
     if (w->load_again && !w->engine.shutdown) {
         w->load_again = false;
         config_load(w);

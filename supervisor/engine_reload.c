@@ -120,7 +120,6 @@ static void apply(struct engine *e, struct service *s, enum conf_difference diff
     }
     if (automatic && !s->wanted)
         engine_start(e, s, now);
-    engine_touch(e, s);
 }
 
 static void doom(struct engine *e, struct service *s, msec now)
@@ -145,15 +144,17 @@ static void commit(struct engine *e, const struct undo *undo, msec now)
     }
 }
 
+/* Edges may have changed for everybody. */
 static void start_new(struct engine *e, msec now)
 {
     for (size_t i = 0; i < e->graph.n; i++) {
         struct service *s = e->graph.at[i];
-        if (s && s->fresh) {
-            s->fresh = false;
-            if (s->conf->start == CONF_AUTO)
-                engine_start(e, s, now);
-        }
+        if (!s)
+            continue;
+        if (s->fresh && s->conf->start == CONF_AUTO)
+            engine_start(e, s, now);
+        s->fresh = false;
+        engine_touch(e, s);
     }
 }
 

@@ -192,6 +192,7 @@ static void close_world(struct world *w)
     free(w->lives);
     free(w->owners);
     free(w->pids);
+    free(w->unknown);
 }
 
 int main(int argc, char **argv)

@@ -329,6 +329,12 @@ bool persist_forking(const struct service *s)
     return spawn_intended(s) || command_intended(s);
 }
 
+void persist_ended(const struct persist_record *r, pid_t *pid, pid_t *command)
+{
+    *pid = r->flags & ENDED ? r->pid : 0;
+    *command = r->flags & COMMAND_ENDED ? r->command : 0;
+}
+
 static void resume_fork(struct engine *e, struct service *s, pid_t found, msec now)
 {
     const struct engine_fact fact = {.pid = found};
@@ -343,7 +349,7 @@ static void resume_fork(struct engine *e, struct service *s, pid_t found, msec n
         engine_want(e, s, ACTION_COMMAND);
 }
 
-/* With an exit written ahead, whoever has that pid now is somebody else, or its zombie. */
+/* With an exit written ahead, whoever has that pid now is somebody else. */
 static void resume_main(struct engine *e, struct service *s, const struct persist_record *r,
                         bool ours, msec now)
 {

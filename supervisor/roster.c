@@ -27,6 +27,11 @@ static bool waits_for_end(const struct service *s)
 
 /* ---- attribution ---- */
 
+static bool is_alive(const struct process_stat *p)
+{
+    return p->state != 'Z' && p->state != 'X';
+}
+
 static bool is_kin(const struct life *l, const struct process_stat *p)
 {
     return l->leader && (p->session == l->leader || p->pgrp == l->leader);
@@ -79,7 +84,7 @@ static bool take_snapshot(struct world *w)
 
 static bool counts(const struct service *s, const struct process_stat *p)
 {
-    return p->pid != s->pid && p->pid != s->command && p->state != 'Z' && p->state != 'X';
+    return p->pid != s->pid && p->pid != s->command && is_alive(p);
 }
 
 static void refresh_from_snapshot(struct world *w, struct service *s)
@@ -122,31 +127,61 @@ static unsigned count_blind(const struct world *w, const struct service *s)
     return process_group_has_child(w->lives[s->slot].leader) ? 1 : 0;
 }
 
-static unsigned count_members(struct world *w, struct service *s)
+static int keep_unknown(struct world *w, size_t n, const struct process_stat *p)
+{
+    if (n == w->unknown_room) {
+        size_t room = n ? n * 2 : 16;
+        struct process_stat *at = realloc(w->unknown, room * sizeof *at);
+        if (!at)
+            return -1;
+        w->unknown = at;
+        w->unknown_room = room;
+    }
+    w->unknown[n] = *p;
+    return 0;
+}
+
+/* Our children that live and that nobody forked here: the rest of some service, or strays. -1 where
+ * it cannot be told. */
+static int find_unknown(struct world *w)
+{
+    int n = w->reaper && w->proc >= 0 ? members_children(w->proc, &w->pids, &w->n_pids) : -1;
+    size_t found = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct process_stat p;
+        if (child_find(&w->children, w->pids[i]) || members_stat(w->proc, w->pids[i], &p) ||
+            !is_alive(&p))
+            continue;
+        if (keep_unknown(w, found++, &p))
+            return -1;
+    }
+    return n < 0 ? -1 : (int)found;
+}
+
+static unsigned count_kin(const struct world *w, const struct life *l, int unknown)
+{
+    unsigned n = 0;
+
+    for (int i = 0; i < unknown; i++) {
+        const struct process_stat *p = &w->unknown[i];
+        n += is_kin(l, p) || members_has(&l->members, p->pid, p->born);
+    }
+    return n;
+}
+
+static unsigned count_members(struct world *w, struct service *s, int unknown)
 {
     struct life *l = world_life(w, s);
 
-    if (l->in_cgroup && cgroup_populated(&w->cgroup, service_name(s)) == 0)
-        return 0;
+    if (l->in_cgroup)
+        return unknown != 0 && cgroup_populated(&w->cgroup, service_name(s)) == 1;
     if (w->proc < 0)
         return count_blind(w, s);
+    if (unknown >= 0)
+        return count_kin(w, l, unknown);
     roster_refresh(w, s);
     return l->members.n;
-}
-
-/* A child that nobody forked here and that is no zombie: the rest of some service, or a stray. */
-static bool has_unknown_child(struct world *w)
-{
-    int n = members_children(w->proc, &w->pids, &w->n_pids);
-    struct process_stat p;
-
-    if (n < 0)
-        return true;
-    for (int i = 0; i < n; i++)
-        if (!child_find(&w->children, w->pids[i]) &&
-            (members_stat(w->proc, w->pids[i], &p) || (p.state != 'Z' && p.state != 'X')))
-            return true;
-    return false;
 }
 
 /* Into a PID namespace others may have come that are nobody's children there (setns(2)). */
@@ -157,7 +192,7 @@ static bool has_guest(struct world *w)
         return false;
     for (size_t i = 0; i < w->snapshot.n; i++) {
         const struct process_stat *p = &w->snapshot.at[i];
-        if (p->pid != 1 && p->state != 'Z' && p->state != 'X' && !child_find(&w->children, p->pid))
+        if (p->pid != 1 && is_alive(p) && !child_find(&w->children, p->pid))
             return true;
     }
     return false;
@@ -167,7 +202,7 @@ bool roster_strangers(struct world *w)
 {
     if (w->proc < 0)
         return !w->childless;
-    return has_unknown_child(w) || (getpid() == 1 && has_guest(w));
+    return find_unknown(w) != 0 || (getpid() == 1 && has_guest(w));
 }
 
 void roster_woken(struct world *w)
@@ -196,7 +231,7 @@ static void feed(struct world *w, struct service *s, unsigned members)
     if (members) {
         watch(w, s);
         if (s->state == SERVICE_KILLING && s->killed)
-            roster_tell(w, s, SIGKILL);
+            roster_tell(w, s, SIGKILL, UINT64_MAX);
     } else {
         members_free(&l->members);
     }
@@ -207,7 +242,8 @@ static void feed(struct world *w, struct service *s, unsigned members)
  * not in the table, nothing is left of any service without a main process. */
 void roster_check(struct world *w)
 {
-    bool any_waits = false, nobody;
+    bool any_waits = false;
+    int unknown;
 
     w->look = false;
     w->look_at = NEVER;
@@ -215,11 +251,11 @@ void roster_check(struct world *w)
         any_waits = waits_for_end(w->engine.graph.at[i]);
     if (!any_waits)
         return;
-    nobody = w->reaper && w->proc >= 0 && !has_unknown_child(w);
+    unknown = find_unknown(w);
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         struct service *s = w->engine.graph.at[i];
         if (waits_for_end(s))
-            feed(w, s, nobody ? 0 : count_members(w, s));
+            feed(w, s, unknown == 0 ? 0 : count_members(w, s, unknown));
     }
 }
 
@@ -249,31 +285,39 @@ static bool send(struct world *w, pid_t pid, uint64_t born, int signal)
     return true;
 }
 
-/* The signal to the group reached all who were in it by then. */
-static bool was_told(const struct world *w, const struct life *l, const struct member *m)
+/* The signal to the group reached all who were in it, and whoever is born after it has a parent
+ * that was told: a helper of somebody's clean-up is not to be cut short. */
+static bool was_told(const struct world *w, const struct life *l, const struct member *m,
+                     uint64_t born_before)
 {
     struct process_stat p;
 
-    if (m->told)
-        return true;
-    return l->told_tick && m->born <= l->told_tick && members_stat(w->proc, m->pid, &p) == 0 &&
-           p.pgrp == l->leader;
+    if (m->told || !l->told_tick)
+        return m->told;
+    return m->born >= born_before ||
+           (members_stat(w->proc, m->pid, &p) == 0 && p.pgrp == l->leader);
 }
 
-unsigned roster_tell(struct world *w, struct service *s, int signal)
+static unsigned tell_blind(const struct world *w, const struct service *s, int signal)
+{
+    const struct life *l = world_life(w, s);
+
+    if (s->pid || !process_group_has_child(l->leader))
+        return 0;
+    return process_signal_group(l->leader, signal) == 0;
+}
+
+unsigned roster_tell(struct world *w, struct service *s, int signal, uint64_t born_before)
 {
     struct life *l = world_life(w, s);
     unsigned told = 0;
 
-    if (w->proc < 0) {
-        if (!s->pid && process_group_has_child(l->leader))
-            process_signal_group(l->leader, signal);
-        return 0;
-    }
+    if (w->proc < 0)
+        return tell_blind(w, s, signal);
     roster_refresh(w, s);
     for (unsigned i = 0; i < l->members.n; i++) {
         struct member *m = &l->members.at[i];
-        if (signal != SIGKILL && was_told(w, l, m))
+        if (signal != SIGKILL && was_told(w, l, m, born_before))
             continue;
         m->told = true;
         told += send(w, m->pid, m->born, signal);
@@ -304,7 +348,7 @@ unsigned roster_sweep(struct world *w, int signal)
     w->snapshot_turn = 0;
     for (size_t i = 0; i < w->snapshot.n; i++) {
         const struct process_stat *p = &w->snapshot.at[i];
-        if (w->owners[i] == 0 && p->state != 'Z' && p->state != 'X')
+        if (w->owners[i] == 0 && is_alive(p))
             told += send(w, p->pid, p->born, signal);
     }
     return told;

@@ -12,3 +12,14 @@ $(BUILD)/tests/fuzz/fuzz_load: LDLIBS += $(CONFUSE)
 $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup)
+
+# The simulator: the real pure core and nothing else. Its calls into the table are counted, its
+# allocations can be made to fail.
+SIM_CORE := engine engine_life engine_reload graph graph_check backoff service child persist \
+	$(if $(wildcard supervisor/history.c),history) $(CONF)
+SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
+$(BUILD)/obj/tests/sim/%.o: CPPFLAGS += $(if $(wildcard supervisor/history.c),-DSIM_HISTORY)
+$(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/sim: $(SIM) $(call obj,$(SIM_CORE))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)

@@ -78,6 +78,8 @@ struct world {
     size_t n_owners;
     pid_t *pids;
     size_t n_pids;
+    struct process_stat *unknown; /* children that nobody forked here */
+    size_t unknown_room;
 
     /* config */
     char *const *paths; /* NULL: the default places */
@@ -127,9 +129,10 @@ void act_save(struct world *, const struct service *);
 void roster_check(struct world *);
 /* Brings life->members up to date: all processes of the service but its main and stop command. */
 void roster_refresh(struct world *, struct service *);
-/* Sends to every member that was not told in this step; returns how many. */
-unsigned roster_tell(struct world *, struct service *, int signal);
-/* KILL to every descendant of ours that is no child in the table: strays and what they left. */
+/* Sends to every member that has not been told in this step and was born before that tick (KILL: to
+ * all); returns to how many. */
+unsigned roster_tell(struct world *, struct service *, int signal, uint64_t born_before);
+/* Sends to all that is left below us; returns to how many. */
 unsigned roster_sweep(struct world *, int signal);
 /* Whether a process below us is none of our own children. */
 bool roster_strangers(struct world *);

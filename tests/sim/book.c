@@ -5,11 +5,6 @@
 
 #include "sim.h"
 
-struct book *book_of(struct world *w, const struct service *s)
-{
-    return &w->book[s->slot];
-}
-
 struct service *book_service(const struct world *w, unsigned id)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++)
@@ -35,6 +30,13 @@ static void forgive(struct book *b)
     b->retried = false;
 }
 
+void book_again(struct book *b)
+{
+    b->wanted = true;
+    if (b->state == SERVICE_BACKOFF || b->state == SERVICE_FAILED)
+        forgive(b);
+}
+
 /* Up, and with it all that it needs and that is not wanted yet. */
 void book_up(struct world *w, struct book *first)
 {
@@ -43,9 +45,7 @@ void book_up(struct world *w, struct book *first)
     todo[n++] = first->id;
     while (n) {
         struct book *b = &w->book[slot_of(w, todo[--n])];
-        b->wanted = true;
-        if (b->state == SERVICE_BACKOFF || b->state == SERVICE_FAILED)
-            forgive(b);
+        book_again(b);
         for (unsigned i = 0; i < b->n_needs; i++)
             if (b->kinds[i] != EDGE_AFTER && !w->book[slot_of(w, b->needs[i])].wanted)
                 todo[n++] = b->needs[i];
@@ -181,15 +181,14 @@ static void take_next(struct book *b)
 
 static void note_stop(struct world *w, struct book *b, const struct engine_change *c)
 {
-    b->quiet = c->event == EVENT_QUIET;
-    b->killed = b->main_died = b->commanded = false;
-    b->drains = b->quiet && c->service->ready && c->from == SERVICE_RUNNING;
+    b->commanded = false;
+    b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
     b->first_signal = b->last_signal = NEVER;
     b->signals = b->excuses = 0;
     b->main_died = c->event == EVENT_EXITED;
-    if (b->quiet)
-        check_quiet(w, c->service);
+    if (c->event == EVENT_QUIET)
+        check_quiet(w, c->service, c->from);
 }
 
 static bool is_live(enum service_state state)

@@ -13,8 +13,7 @@ static const unsigned edges[SERVICE_STATE_COUNT] = {
     [SERVICE_STARTING] = EDGES(TO(RUNNING) TO(STOPPING) TO(BACKOFF)),
     [SERVICE_RUNNING] = EDGES(TO(STOPPING)),
     [SERVICE_DONE] = EDGES(TO(STOPPING) TO(DOWN) TO(PENDING)),
-    [SERVICE_STOPPING] =
-        EDGES(TO(KILLING) TO(DOWN) TO(PENDING) TO(DONE) TO(BACKOFF) TO(FAILED)),
+    [SERVICE_STOPPING] = EDGES(TO(KILLING) TO(DOWN) TO(PENDING) TO(DONE) TO(BACKOFF) TO(FAILED)),
     [SERVICE_KILLING] = EDGES(TO(STUCK) TO(DOWN) TO(PENDING) TO(DONE) TO(BACKOFF) TO(FAILED)),
     [SERVICE_STUCK] = EDGES(TO(DOWN) TO(PENDING) TO(DONE) TO(BACKOFF) TO(FAILED)),
     [SERVICE_BACKOFF] = EDGES(TO(PENDING) TO(DOWN)),
@@ -111,8 +110,7 @@ void check_backoff(struct world *w, const struct service *s)
         b->failures = b->n_recent = 0, b->delay = 0;
     b->failures++;
     b->retried = true;
-    if (delay < least_delay(&b->spec, b->failures) || delay > b->spec.max_delay ||
-        delay < b->delay)
+    if (delay < least_delay(&b->spec, b->failures) || delay > b->spec.max_delay || delay < b->delay)
         broken(w, "P11", "%s: delay %lld after %lld, failure %u", service_name(s), (long long)delay,
                (long long)b->delay, b->failures);
     if (s->deadline != (due < w->now ? w->now : due))
@@ -127,19 +125,19 @@ static bool process_lives(const struct world *w, unsigned id)
 {
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
         const struct proc *p = &w->kernel.at[pid];
-        if (p->owner == id && p->found && (proc_lives(p) || (p->forked && p->state == PROC_ZOMBIE &&
-                                                             p->visible > w->now)))
+        if (p->owner == id && p->found &&
+            (proc_lives(p) || (p->forked && p->state == PROC_ZOMBIE && p->visible > w->now)))
             return true;
     }
     return false;
 }
 
 /* P16: told to stop only when no dependent that is to stop as well still lives. */
-void check_quiet(struct world *w, const struct service *s)
+void check_quiet(struct world *w, const struct service *s, enum service_state from)
 {
     unsigned id = w->book[s->slot].id;
 
-    if (w->engine.hurry || (s->pid == 0 && s->state == SERVICE_STOPPING && !s->ready))
+    if (w->engine.hurry || (from == SERVICE_STARTING && s->pid == 0))
         return;
     for (unsigned i = 0; i < SLOTS; i++) {
         const struct book *b = &w->book[i];
@@ -180,7 +178,7 @@ static msec wait_of(const struct spec *s, unsigned step)
 }
 
 /* Never before the time that the step before it has. */
-static void check_signal_time(struct world *w, const struct service *s, struct book *b)
+static void check_signal_time(struct world *w, const struct service *s, const struct book *b)
 {
     if (s->step == STEP_SIGNAL && b->drains && !b->main_died && !b->spec.command &&
         w->now < b->began + b->spec.drain)

@@ -59,8 +59,8 @@ static void check_waiting(struct world *w, const struct service *s)
 /* No level was overlooked: what may start does, what may stop does. */
 static void check_levels(struct world *w, const struct service *s)
 {
-    bool stoppable = s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING ||
-                     s->state == SERVICE_DONE;
+    bool stoppable =
+        s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING || s->state == SERVICE_DONE;
 
     if (s->going != graph_going(s, w->engine.shutdown))
         broken(w, "P30", "%s: whether it is to go was overlooked", service_name(s));
@@ -73,8 +73,8 @@ static void check_levels(struct world *w, const struct service *s)
 static void check_service(struct world *w, const struct service *s)
 {
     const struct book *b = &w->book[s->slot];
-    bool may_be_ready = s->state == SERVICE_RUNNING ||
-                        (s->state == SERVICE_DONE && s->conf->type == CONF_ONESHOT);
+    bool may_be_ready =
+        s->state == SERVICE_RUNNING || (s->state == SERVICE_DONE && s->conf->type == CONF_ONESHOT);
 
     if (s->state != b->state)
         broken(w, "P06", "%s: %s, untold", service_name(s), service_state_name(s->state));

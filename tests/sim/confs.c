@@ -29,8 +29,8 @@ static void spec_restart(struct spec *s, struct rng *r)
 {
     static const long limits[] = {0, 1, 2, 5, 16, 40};
 
-    s->policy = s->oneshot ? CONF_ON_FAILURE + (int)rng_below(r, 2)
-                           : CONF_ALWAYS + (int)rng_below(r, 3);
+    s->policy =
+        s->oneshot ? CONF_ON_FAILURE + (int)rng_below(r, 2) : CONF_ALWAYS + (int)rng_below(r, 3);
     s->delay = rng_chance(r, 1, 8) ? 0 : rng_time(r, 1, 1000);
     s->max_delay = s->delay + rng_time(r, 0, 8000);
     s->limit = limits[rng_below(r, ARRAY_SIZE(limits))];
@@ -74,11 +74,9 @@ static void spec_edges(struct spec *s, const struct config *c, unsigned i, struc
         if (!(all >> k & 1) || !c->at[k].present)
             continue;
         if (kind < 3)
-            s->requires |= 1u << k;
-        else if (kind == 3)
-            s->wants |= 1u << k;
-        else
-            s->after |= 1u << k;
+        s->requires |= 1u << k;
+        else if (kind == 3) s->wants |= 1u << k;
+        else s->after |= 1u << k;
     }
 }
 
@@ -238,7 +236,7 @@ static void fill_policy(struct conf *c, const struct spec *s)
     c->after = names(s->after);
 }
 
-static struct conf *build(const struct spec *s, unsigned i, int version)
+struct conf *spec_build(const struct spec *s, unsigned i, int version)
 {
     char name[16];
     struct conf *c;
@@ -255,11 +253,13 @@ static struct conf *build(const struct spec *s, unsigned i, int version)
     return c;
 }
 
-bool config_build(const struct config *c, struct conf_set *set)
+struct conf_set *config_build(const struct config *c)
 {
-    *set = (struct conf_set){.at = calloc(NAMES_MAX, sizeof(struct conf *))};
+    struct conf_set *set = calloc(1, sizeof *set);
+
+    set->at = calloc(NAMES_MAX, sizeof(struct conf *));
     for (unsigned i = 0; i < c->n; i++)
         if (c->at[i].present)
-            set->at[set->n++] = build(&c->at[i], i, c->version[i]);
-    return true;
+            set->at[set->n++] = spec_build(&c->at[i], i, c->version[i]);
+    return set;
 }

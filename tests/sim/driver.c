@@ -36,7 +36,7 @@ static void save_dirty(struct world *w)
 
 void event(struct world *w, struct service *s, enum engine_event e, const struct engine_fact *fact)
 {
-    TRACE(w, 'e', "%s %s", service_name(s), engine_event_name(e));
+    TRACE(w, "%s %s", service_name(s), engine_event_name(e));
     book_event(w, s, e);
     engine_event(&w->engine, s, e, w->now, fact);
     crash_point(w);
@@ -86,7 +86,6 @@ static void reap_main(struct world *w, struct proc *p, struct service *s)
     child_remove(&w->children, p->pid);
     kernel_wait(&w->kernel, p);
     crash_point(w);
-    w->told_exits++;
     event(w, s, EVENT_EXITED, &fact);
 }
 
@@ -104,8 +103,7 @@ static void reap(struct world *w, struct proc *p)
 {
     const struct child *c = child_find(&w->children, p->pid);
 
-    TRACE(w, 'x', "pid %d ended with %#x%s", (int)p->pid, (unsigned)p->status,
-          c ? "" : ", a stranger");
+    TRACE(w, "pid %d ended with %#x%s", (int)p->pid, (unsigned)p->status, c ? "" : ", a stranger");
     if (!c) {
         kernel_wait(&w->kernel, p);
         return;
@@ -185,7 +183,7 @@ static void look_at_members(struct world *w)
 
 static void send(struct world *w, struct service *s, struct proc *p, int signal)
 {
-    TRACE(w, 's', "%s: signal %d to pid %d", service_name(s), signal, (int)p->pid);
+    TRACE(w, "%s: signal %d to pid %d", service_name(s), signal, (int)p->pid);
     check_signal(w, s, p, signal);
     kernel_signal(&w->kernel, p, signal, w->now);
     if (signal != SIGKILL)
@@ -233,11 +231,11 @@ static void do_spawn(struct world *w, struct service *s)
     check_spawn(w, s);
     save(w, s);
     crash_point(w);
-    pid = child_reserve(&w->children) ? -1
-                                      : kernel_fork(&w->kernel, w->now, role, &b->spec, b->id,
-                                                    s->generation);
+    pid = child_reserve(&w->children)
+              ? -1
+              : kernel_fork(&w->kernel, w->now, role, &b->spec, b->id, s->generation);
     coverage_fork(role, pid < 0 ? -pid : 0);
-    TRACE(w, 'f', "%s: fork gives %d", service_name(s), (int)pid);
+    TRACE(w, "%s: fork gives %d", service_name(s), (int)pid);
     crash_point(w);
     if (pid < 0) {
         fact.error = -pid;
@@ -257,11 +255,11 @@ static void do_command(struct world *w, struct service *s)
 
     save(w, s);
     crash_point(w);
-    pid = child_reserve(&w->children) ? -1
-                                      : kernel_fork(&w->kernel, w->now, ROLE_COMMAND, &b->spec,
-                                                    b->id, s->generation);
+    pid = child_reserve(&w->children)
+              ? -1
+              : kernel_fork(&w->kernel, w->now, ROLE_COMMAND, &b->spec, b->id, s->generation);
     coverage_fork(ROLE_COMMAND, pid < 0 ? -pid : 0);
-    TRACE(w, 'f', "%s: fork of its stop command gives %d", service_name(s), (int)pid);
+    TRACE(w, "%s: fork of its stop command gives %d", service_name(s), (int)pid);
     crash_point(w);
     if (pid > 0) {
         child_add(&w->children, pid, CHILD_COMMAND, s);
@@ -280,7 +278,7 @@ static void do_free(struct world *w, struct service *s)
     w->book[slot] = w->kept_book[slot] = (struct book){0};
 }
 
-void carry_out(struct world *w, struct service *s, enum service_action what)
+static void carry_out(struct world *w, struct service *s, enum service_action what)
 {
     coverage_action(what);
     check_action(w, s, what);
@@ -333,7 +331,7 @@ void pump(struct world *w)
         save_dirty(w);
         crash_point(w);
         while ((s = engine_next_action(&w->engine, &what))) {
-            TRACE(w, 'a', "%s: action %s", service_name(s), action_name(what));
+            TRACE(w, "%s: action %s", service_name(s), action_name(what));
             carry_out(w, s, what);
             crash_point(w);
             if (++done >= budget) {
@@ -369,7 +367,7 @@ void world_changed(void *self, const struct engine_change *change)
     if (change->impossible)
         broken(w, "P06", "%s: %s in state %s", service_name(change->service),
                engine_event_name(change->event), service_state_name(change->from));
-    TRACE(w, 'c', "%s: %s -> %s (%s, %s)", service_name(change->service),
+    TRACE(w, "%s: %s -> %s (%s, %s)", service_name(change->service),
           service_state_name(change->from), service_state_name(change->to),
           engine_event_name(change->event), service_cause_text(change->service->cause));
     w->dirty |= UINT64_C(1) << change->service->slot;

@@ -15,6 +15,8 @@ void kernel_init(struct kernel *k, struct rng *rng)
     k->cgroup = rng_chance(&k->rng, 1, 2);
     k->zombie_delay = rng_chance(&k->rng, 1, 2) ? 0 : rng_time(&k->rng, 1, 40);
     k->next = NEVER;
+    for (unsigned pid = 0; pid < PIDS_MAX; pid++)
+        k->at[pid] = (struct proc){.pid = (pid_t)pid, .next = NEVER};
     habits_random(&k->habits, &k->rng);
 }
 
@@ -99,8 +101,9 @@ static void die(struct kernel *k, struct proc *p, int status, msec now)
         if (child->state == PROC_FREE || child->parent != p->pid || child == p)
             continue;
         child->parent = TEND_PID;
-        if (child->state == PROC_ZOMBIE)
-            proc_schedule(k, child);
+        if (child->state == PROC_ZOMBIE && child->visible < now)
+            child->visible = now;
+        proc_schedule(k, child);
     }
     if (p->parent != TEND_PID && !parent->careless)
         p->state = PROC_FREE;

@@ -58,8 +58,8 @@ struct config {
 void config_random(struct config *, struct rng *);
 /* Changes, removes, adds again. */
 void config_edit(struct config *, struct rng *);
-/* False with out of memory (which the simulator causes). */
-bool config_build(const struct config *, struct conf_set *);
+struct conf_set *config_build(const struct config *);
+struct conf *spec_build(const struct spec *, unsigned name, int version);
 enum conf_difference spec_compare(const struct spec *, const struct spec *);
 /* The index of "s7". */
 unsigned name_index(const char *name);
@@ -136,7 +136,7 @@ struct book {
     unsigned id; /* across crashes; 0: none */
     unsigned name;
     bool wanted, doomed;
-    bool again;
+    bool rises;          /* the load under way starts it */
     int line, next_line; /* versions of the confs in force and waiting, 0: none */
     struct spec spec;    /* of line */
     struct spec next_spec;
@@ -146,22 +146,19 @@ struct book {
     enum service_state state;
     msec entered;
     /* the present stop */
-    bool quiet;              /* began with QUIET */
-    bool killed;             /* KILL was sent */
-    bool main_died;          /* during it */
-    bool stop_ready;         /* was ready when it began */
+    bool main_died; /* during it, or before */
+    bool drains;    /* was ready when it began */
     msec began, first_signal, last_signal;
-    unsigned excuses;        /* crashes of ours since then: a signal may have been sent twice */
-    unsigned signals;        /* ACTION_SIGNAL in it */
+    unsigned excuses; /* crashes of ours since then: a signal may have been sent twice */
+    unsigned signals; /* ACTION_SIGNAL in it */
     bool commanded;
     /* starts */
-    msec started;            /* of the last start, NEVER: none */
-    bool retried;            /* the next start follows a BACKOFF */
+    msec started; /* of the last start, NEVER: none */
+    bool retried; /* the next start follows a BACKOFF */
     unsigned failures;
     msec delay;
     msec recent[TRIES_KEPT]; /* newest last */
     unsigned n_recent;
-    bool no_fork;
 };
 
 struct world {
@@ -175,32 +172,38 @@ struct world {
     struct persist_slot store[SLOTS];
     bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
     msec kept_began;
-    struct book book[SLOTS]; /* by slot of the present engine */
+    struct book book[SLOTS];      /* by slot of the present engine */
+    struct book kept_book[SLOTS]; /* as of the record in the store */
+    uint64_t dirty;               /* slots whose record is old */
     unsigned ids;
     msec now;
     msec next_op;
-    msec shutdown_at; /* when somebody will ask for it */
-    msec bound;       /* the shutdown must be over by then, NEVER: none */
-    bool calm;        /* no more operations */
-    bool lazy;        /* carries out few actions in one turn */
-    bool tardy;       /* wakes up late */
-    bool always;      /* crashes in every turn */
-    bool again;       /* actions are left: the next turn comes at once */
-    bool failed_memory;
-    int crash_in;     /* crash points until the next crash, -1: none */
+    msec shutdown_at;       /* when somebody will ask for it */
+    msec bound;             /* the shutdown must be over by then, NEVER: none */
+    bool calm;              /* no more operations */
+    bool lazy;              /* carries out few actions in one turn */
+    bool tardy;             /* wakes up late */
+    bool always;            /* crashes in every turn */
+    unsigned crashes_often; /* percent of the turns */
+    bool again;             /* actions are left: the next turn comes at once */
+    int crash_in;           /* crash points until the next crash, -1: none */
     jmp_buf crashed;
-    unsigned turn, turns_now, crashes;
-    msec lost;        /* time lost by crashes and lateness since the shutdown began */
-    unsigned told_exits, seen_exits;
+    unsigned turns, turns_now, crashes;
+    msec lost; /* time lost by crashes and lateness since the shutdown began */
 };
 
 /* ---- what tend does ---- */
 void turn(struct world *);
+void pump(struct world *);
 void crash_point(struct world *);
 void event(struct world *, struct service *, enum engine_event, const struct engine_fact *);
 void save(struct world *, const struct service *);
 void save_all(struct world *);
-void carry_out(struct world *, struct service *, enum service_action);
+/* The stop and the step in which a process was told something. */
+static inline uint64_t stop_step(const struct service *s)
+{
+    return (uint64_t)s->generation << 16 | (s->step + 1);
+}
 void world_changed(void *self, const struct engine_change *);
 void world_resume(struct world *);
 
@@ -210,35 +213,45 @@ void op_load(struct world *);
 void op_shutdown(struct world *, bool hurry);
 
 /* ---- the book ---- */
-void book_reload(struct world *, const struct config *before);
+void book_reload(struct world *); /* after the load */
 void book_change(struct world *, const struct engine_change *);
-void book_up(struct world *, struct service *);
-void book_links(struct world *);
-struct book *book_of(struct world *, const struct service *);
-struct book *book_find(struct world *, unsigned id, struct service **);
+void book_event(struct world *, const struct service *, enum engine_event);
+void book_up(struct world *, struct book *);
+void book_again(struct book *);
+struct service *book_service(const struct world *, unsigned id);
 
 /* ---- the invariants ---- */
+void check_edge(struct world *, const struct engine_change *);
+void check_clear(struct world *, const struct service *);
+void check_quiet(struct world *, const struct service *, enum service_state from);
+void check_backoff(struct world *, const struct service *);
+void check_rate(struct world *, const struct service *);
+void check_reap(struct world *, const struct proc *, const struct child *);
 void check_spawn(struct world *, const struct service *);
-void check_forked(struct world *, const struct service *);
 void check_signal(struct world *, const struct service *, struct proc *, int signal);
 void check_action(struct world *, const struct service *, enum service_action);
 void check_turn(struct world *);
 void check_calm(struct world *);
 void check_end(struct world *);
 msec check_bound(struct world *);
+bool shutdown_over(const struct world *);
 
 /* ---- telling ---- */
-enum { ALLOCATIONS_FREE = -1 };
-extern int allocations_left; /* until one fails */
-extern bool trace_aloud;
-PRINTF(3, 4)
-void trace(const struct world *, char kind, const char *format, ...);
-#define TRACE(w, ...) trace(w, __VA_ARGS__)
+extern int allocations_left; /* until all fail, -1: none fails */
+extern bool tracing, tracing_aloud;
+PRINTF(2, 3)
+void trace(const struct world *, const char *format, ...);
+#define TRACE(w, ...) (tracing ? trace(w, __VA_ARGS__) : (void)0)
+const char *action_name(enum service_action);
+void history_note(struct world *, const struct engine_change *);
 /* The invariant is broken: tells so and ends the program. */
 PRINTF(3, 4)
 _Noreturn void broken(const struct world *, const char *invariant, const char *format, ...);
 void coverage_fork(enum proc_role, int error); /* 0: worked */
 void coverage_action(enum service_action);
 bool coverage_print(void);
+uint64_t coverage_events(void);
+/* One life from beginning to end. */
+void live(uint64_t seed);
 
 #endif

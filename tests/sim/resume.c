@@ -1,0 +1,139 @@
+/* A crash of tend: everything is gone but the records, the configs and the processes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+struct memory {
+    struct persist_slot store[SLOTS];
+    struct book book[SLOTS];
+    const struct persist_record *record[SLOTS]; /* by slot of the new engine */
+};
+
+static bool is_child(const struct world *w, pid_t pid)
+{
+    return pid > 0 && w->kernel.at[pid].state != PROC_FREE && w->kernel.at[pid].parent == TEND_PID;
+}
+
+/* Time passes, and the status of a dead child may be lost for ever. */
+static void downtime(struct world *w)
+{
+    msec lost = rng_chance(&w->rng, 1, 4) ? rng_time(&w->rng, 0, 40) : 0;
+
+    w->crashes++;
+    w->now += lost;
+    w->lost += lost;
+    kernel_run(&w->kernel, w->now);
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
+        struct proc *p = &w->kernel.at[pid];
+        if (p->state == PROC_ZOMBIE && is_child(w, p->pid) && rng_chance(&w->rng, 1, 30)) {
+            TRACE(w, "the status of pid %u is lost", pid);
+            kernel_wait(&w->kernel, p);
+        }
+    }
+}
+
+/* The confs of a record are kept as the record is. */
+static void restore(struct world *w, struct memory *m, unsigned slot)
+{
+    const struct persist_record *r = persist_newest(&m->store[slot]);
+    struct book *b = &m->book[slot];
+    struct service *s;
+
+    if (!r)
+        return;
+    s = graph_add(&w->engine.graph, spec_build(&b->spec, b->name, b->line));
+    if (b->next_line)
+        s->next_conf = spec_build(&b->next_spec, b->name, b->next_line);
+    persist_load(r, s);
+    m->record[s->slot] = r;
+    w->book[s->slot] = *b;
+    w->book[s->slot].excuses++;
+    if (s->state != b->state)
+        broken(w, "P06", "%s was %s, not %s", service_name(s), service_state_name(b->state),
+               service_state_name(s->state));
+}
+
+static bool is_recorded(const struct memory *m, pid_t pid)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (m->record[i] && (m->record[i]->pid == pid || m->record[i]->command == pid))
+            return true;
+    return false;
+}
+
+static pid_t find_unrecorded(const struct world *w, const struct memory *m)
+{
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        if (w->kernel.at[pid].forked && is_child(w, (pid_t)pid) && !is_recorded(m, (pid_t)pid))
+            return (pid_t)pid;
+    return 0;
+}
+
+static void reap_ended(struct world *w, const struct persist_record *r)
+{
+    pid_t ended[2];
+
+    persist_ended(r, &ended[0], &ended[1]);
+    for (int i = 0; i < 2; i++)
+        if (is_child(w, ended[i]) && w->kernel.at[ended[i]].state == PROC_ZOMBIE)
+            kernel_wait(&w->kernel, &w->kernel.at[ended[i]]);
+}
+
+static void reconcile(struct world *w, const struct memory *m, struct service *s)
+{
+    const struct persist_record *r = m->record[s->slot];
+    struct persist_world world = {.pid_is_ours = is_child(w, r->pid),
+                                  .command_is_ours = is_child(w, r->command)};
+
+    if (persist_forking(s)) {
+        world.unrecorded = find_unrecorded(w, m);
+        if (world.unrecorded)
+            book_event(w, s, s->state == SERVICE_STARTING ? EVENT_FORKED : EVENT_COMMAND);
+    }
+    reap_ended(w, r);
+    if (r->pid && (!is_child(w, r->pid)))
+        book_event(w, s, EVENT_EXITED);
+    persist_resume(&w->engine, s, r, &world, w->now);
+    if (s->pid)
+        child_add(&w->children, s->pid, CHILD_MAIN, s);
+    if (s->command)
+        child_add(&w->children, s->command, CHILD_COMMAND, s);
+}
+
+static void restore_all(struct world *w, struct memory *m, size_t slots)
+{
+    for (unsigned i = 0; i < slots; i++)
+        restore(w, m, i);
+    graph_link(&w->engine.graph);
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        engine_adopt(&w->engine, w->engine.graph.at[i], w->now);
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        child_reserve(&w->children);
+        child_reserve(&w->children);
+        reconcile(w, m, w->engine.graph.at[i]);
+    }
+}
+
+void world_resume(struct world *w)
+{
+    struct memory *m = calloc(1, sizeof *m);
+    size_t slots = w->engine.graph.n;
+
+    TRACE(w, "---- crash ----");
+    memcpy(m->store, w->store, sizeof m->store);
+    memcpy(m->book, w->kept_book, sizeof m->book);
+    memset(w->store, 0, sizeof w->store);
+    memset(w->book, 0, sizeof w->book);
+    memset(w->kept_book, 0, sizeof w->kept_book);
+    downtime(w);
+    engine_free(&w->engine);
+    child_table_free(&w->children);
+    engine_init(&w->engine, world_changed, w);
+    w->engine.shutdown = w->kept_shutdown;
+    w->engine.hurry = w->kept_hurry;
+    w->engine.shutdown_began = w->kept_began;
+    restore_all(w, m, slots);
+    save_all(w);
+    free(m);
+}
