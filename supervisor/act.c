@@ -51,12 +51,12 @@ void act_read_report(struct world *w, struct service *s, bool command)
 {
     struct life *l = world_life(w, s);
     struct spawn **spawn = command ? &l->command : &l->main;
-    struct engine_fact *failure = command ? &l->command_failure : &l->main_failure;
+    struct start_failure *failure = command ? &l->command_failure : &l->main_failure;
     enum spawn_report said;
 
     if (!*spawn)
         return;
-    while ((said = spawn_read(*spawn, &failure->error_step, &failure->error)) == SPAWN_FAILED)
+    while ((said = spawn_read(*spawn, &failure->step, &failure->error)) == SPAWN_FAILED)
         ;
     if (said == SPAWN_WAIT)
         return;
@@ -93,7 +93,7 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
     pid_t pid = -1;
 
     drop_report(w, spawn);
-    *(command ? &l->command_failure : &l->main_failure) = (struct engine_fact){0};
+    *(command ? &l->command_failure : &l->main_failure) = (struct start_failure){0};
     if (child_reserve(&w->children) == 0) {
         cgroup = cgroup_of(w, s);
         pid = spawn_start(&w->common, s->conf, argv, cgroup, spawn, &step);
@@ -172,13 +172,6 @@ static void begin_telling(struct service *s, struct life *l)
         l->members.at[i].told = false;
 }
 
-static void note_told(struct service *s, struct life *l, int signal, unsigned others)
-{
-    if (!l->ending.signal)
-        l->ending.signal = signal;
-    l->ending.swept |= others > 0 && !s->pid;
-}
-
 static void tell(struct world *w, struct service *s)
 {
     struct life *l = world_life(w, s);
@@ -196,7 +189,6 @@ static void tell(struct world *w, struct service *s)
     if (all)
         others = roster_tell(w, s, signal, l->told_tick + 1);
     if (s->pid || others) {
-        note_told(s, l, signal, others);
         observe_signal(w, s, signal, others);
     }
     if (!s->pid && !others)
@@ -213,7 +205,6 @@ static void sweep(struct world *w, struct service *s)
     begin_telling(s, l);
     others = roster_tell(w, s, signal, l->told_tick);
     if (others) {
-        note_told(s, l, signal, others);
         observe_signal(w, s, signal, others);
     }
 }
@@ -229,8 +220,6 @@ static void kill_all(struct world *w, struct service *s)
         process_signal_group(s->command, SIGKILL);
     if (!l->in_cgroup || cgroup_kill(&w->cgroup, service_name(s)))
         others = roster_tell(w, s, SIGKILL, UINT64_MAX);
-    l->ending.killed = true;
-    note_told(s, l, SIGKILL, others);
     observe_signal(w, s, SIGKILL, others);
     if (!s->pid)
         w->look = true;

@@ -542,13 +542,9 @@ int cgroup_remove(struct cgroup *c, const char *service)
 
     if (dir < 0)
         return errno == ENOENT ? 0 : -1;
-    int result = populated_at(dir);
-    if (result == 1)
-        errno = EBUSY;
-    else if (result == 0)
-        result = walk(dir, DEPTH_MAX, NULL, NULL, true);
+    int result = populated_at(dir) == 0 ? walk(dir, DEPTH_MAX, NULL, NULL, true) : 0;
     close_keeping_errno(dir);
-    if (result != 0)
+    if (result < 0)
         return -1;
     name_of(service, &name);
     return unlinkat(c->own, name.text, AT_REMOVEDIR) < 0 && errno != ENOENT ? -1 : 0;

@@ -53,7 +53,7 @@ void engine_want(struct engine *e, struct service *s, unsigned action)
     push(e, QUEUE_ACTION, s);
 }
 
-/* Levels depend on the neighbours alone, `going` on what is required. */
+/* Levels depend on the neighbours alone, `going` and `hopeless` on what is required. */
 void engine_touch(struct engine *e, struct service *s)
 {
     push(e, QUEUE_GOING, s);
@@ -98,11 +98,14 @@ static void settle_going(struct engine *e)
     struct service *s;
 
     while ((s = pop(e, QUEUE_GOING))) {
-        bool going = graph_going(s, e->shutdown);
-        if (going != s->going) {
-            s->going = going;
+        bool going = graph_going(s, e->shutdown), hopeless;
+        bool changed = going != s->going;
+        s->going = going;
+        hopeless = graph_hopeless(s);
+        changed = changed || hopeless != s->hopeless;
+        s->hopeless = hopeless;
+        if (changed)
             engine_touch(e, s);
-        }
     }
 }
 

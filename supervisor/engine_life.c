@@ -294,6 +294,17 @@ CELL(to_down)
     settle_down(e, s, now, EVENT_DOWN);
 }
 
+/* Over before_start and command together, but not over what lies between them: the end of what
+ * before_start left behind, and dependencies that went. */
+static msec start_limit(const struct service *s, msec now)
+{
+    msec left = s->start_by - s->stop_began;
+
+    if (!s->prepared)
+        return later(now, s->conf->ready.timeout);
+    return later(now, left > 0 ? left : 0);
+}
+
 CELL(spawn)
 {
     (void)fact;
@@ -303,9 +314,7 @@ CELL(spawn)
     s->error = s->error_step = 0;
     s->executed = s->adopted = false;
     s->cause = CAUSE_NONE;
-    /* the time for which it waited between before_start and the command is not its own */
-    s->start_by =
-        s->prepared ? later(s->start_by, now - s->since) : later(now, s->conf->ready.timeout);
+    s->start_by = start_limit(s, now);
     set_deadline(e, s, s->start_by);
     engine_want(e, s, ACTION_SPAWN);
     enter(e, s, SERVICE_STARTING, now, EVENT_CLEAR);

@@ -3,12 +3,17 @@
 
 #include "tend/engine_life.h"
 
-/* What is put back where memory runs out. */
-struct undo {
-    size_t n;                         /* slots before */
-    struct conf **next_conf;          /* by slot, as it was */
-    bool *doomed;                     /* by slot: doomed by this reload */
-    enum conf_difference *difference; /* by slot */
+/* What one service goes through, and what is put back where memory runs out. */
+struct change {
+    enum conf_difference difference;
+    struct conf *waited; /* the conf that waited so far */
+    bool doomed;         /* by this reload */
+    bool rises;          /* from manual to auto */
+};
+
+struct changes {
+    size_t n; /* slots before */
+    struct change *at;
 };
 
 static struct conf *latest(const struct service *s)
@@ -16,24 +21,30 @@ static struct conf *latest(const struct service *s)
     return s->next_conf ? s->next_conf : s->conf;
 }
 
-/* Every known service either gets its new conf beside the old one, or is doomed. */
-static void compare(struct engine *e, struct conf_set *set, struct undo *undo)
+static void compare_one(struct service *s, struct conf **conf, struct change *change)
 {
-    for (size_t i = 0; i < undo->n; i++)
+    const struct conf_key *key;
+
+    s->doomed = change->doomed = false;
+    change->difference = conf_compare(latest(s), *conf, &key);
+    if (change->difference == CONF_SAME)
+        return;
+    change->rises = latest(s)->start == CONF_MANUAL && (*conf)->start == CONF_AUTO;
+    change->waited = s->next_conf;
+    s->next_conf = *conf;
+    *conf = NULL;
+}
+
+/* Every known service either gets its new conf beside the old one, or is doomed. */
+static void compare(struct engine *e, struct conf_set *set, struct changes *changes)
+{
+    for (size_t i = 0; i < changes->n; i++)
         if (e->graph.at[i] && !e->graph.at[i]->doomed)
-            undo->doomed[i] = e->graph.at[i]->doomed = true;
+            changes->at[i].doomed = e->graph.at[i]->doomed = true;
     for (size_t i = 0; i < set->n; i++) {
         struct service *s = graph_find_any(&e->graph, set->at[i]->name);
-        const struct conf_key *key;
-        if (!s || !undo->doomed[s->slot])
-            continue;
-        undo->doomed[s->slot] = s->doomed = false;
-        undo->difference[s->slot] = conf_compare(latest(s), set->at[i], &key);
-        if (undo->difference[s->slot] == CONF_SAME)
-            continue;
-        undo->next_conf[s->slot] = s->next_conf;
-        s->next_conf = set->at[i];
-        set->at[i] = NULL;
+        if (s && changes->at[s->slot].doomed)
+            compare_one(s, &set->at[i], &changes->at[s->slot]);
     }
 }
 
@@ -54,17 +65,17 @@ static int add_new(struct engine *e, struct conf_set *set)
     return graph_link(&e->graph);
 }
 
-static void give_back(struct engine *e, const struct undo *undo)
+static void give_back(struct engine *e, const struct changes *changes)
 {
-    for (size_t i = 0; i < undo->n; i++) {
+    for (size_t i = 0; i < changes->n; i++) {
         struct service *s = e->graph.at[i];
         if (!s)
             continue;
-        if (undo->doomed[i])
+        if (changes->at[i].doomed)
             s->doomed = false;
-        if (undo->difference[i] != CONF_SAME) {
+        if (changes->at[i].difference != CONF_SAME) {
             conf_free(s->next_conf);
-            s->next_conf = undo->next_conf[i];
+            s->next_conf = changes->at[i].waited;
         }
     }
     for (size_t i = 0; i < e->graph.n; i++)
@@ -102,24 +113,25 @@ static bool takes_at_once(const struct service *s, enum conf_difference differen
     return false;
 }
 
-static void apply(struct engine *e, struct service *s, enum conf_difference difference,
-                  const struct conf *waited, msec now)
+static void take(struct service *s, const struct change *change)
 {
-    const struct conf *before = waited ? waited : s->conf;
-    bool automatic = s->next_conf->start == CONF_AUTO && before->start == CONF_MANUAL;
-
-    if (!waited && takes_at_once(s, difference))
+    if (change->difference == CONF_SAME)
+        return;
+    if (!change->waited && takes_at_once(s, change->difference))
         swap_conf(s);
-    if (difference == CONF_SPAWN)
+    if (change->difference == CONF_SPAWN)
         s->prepared = false;
-    if (difference == CONF_SPAWN && s->wanted) {
-        if (s->state == SERVICE_BACKOFF || s->state == SERVICE_FAILED)
-            engine_event(e, s, EVENT_UP, now, NULL);
-        else if (s->state != SERVICE_DOWN && s->state != SERVICE_PENDING)
-            engine_event(e, s, EVENT_AGAIN, now, NULL);
-    }
-    if (automatic && !s->wanted)
-        engine_start(e, s, now);
+    conf_free(change->waited);
+}
+
+static void renew(struct engine *e, struct service *s, msec now)
+{
+    if (!s->wanted)
+        return;
+    if (s->state == SERVICE_BACKOFF || s->state == SERVICE_FAILED)
+        engine_event(e, s, EVENT_UP, now, NULL);
+    else if (s->state != SERVICE_DOWN && s->state != SERVICE_PENDING)
+        engine_event(e, s, EVENT_AGAIN, now, NULL);
 }
 
 static void doom(struct engine *e, struct service *s, msec now)
@@ -129,19 +141,25 @@ static void doom(struct engine *e, struct service *s, msec now)
     engine_event(e, s, EVENT_DOWN, now, NULL);
 }
 
-static void commit(struct engine *e, const struct undo *undo, msec now)
+static void wish(struct engine *e, struct service *s, const struct change *change, msec now)
 {
-    for (size_t i = 0; i < undo->n; i++) {
-        struct service *s = e->graph.at[i];
-        if (!s || s->fresh)
-            continue;
-        if (undo->difference[i] != CONF_SAME) {
-            apply(e, s, undo->difference[i], undo->next_conf[i], now);
-            conf_free(undo->next_conf[i]);
-        }
-        if (undo->doomed[i])
-            doom(e, s, now);
-    }
+    if (change->difference == CONF_SPAWN)
+        renew(e, s, now);
+    if (change->rises && !s->wanted)
+        engine_start(e, s, now);
+    if (change->doomed)
+        doom(e, s, now);
+}
+
+/* First all confs, then what follows from them: a start may reach any service. */
+static void commit(struct engine *e, const struct changes *changes, msec now)
+{
+    for (size_t i = 0; i < changes->n; i++)
+        if (e->graph.at[i] && !e->graph.at[i]->fresh)
+            take(e->graph.at[i], &changes->at[i]);
+    for (size_t i = 0; i < changes->n; i++)
+        if (e->graph.at[i] && !e->graph.at[i]->fresh)
+            wish(e, e->graph.at[i], &changes->at[i], now);
 }
 
 /* Edges may have changed for everybody. */
@@ -160,23 +178,19 @@ static void start_new(struct engine *e, msec now)
 
 int engine_reload(struct engine *e, struct conf_set *set, msec now)
 {
-    size_t n = e->graph.n;
-    struct undo undo = {n, calloc(n + 1, sizeof(struct conf *)), calloc(n + 1, sizeof(bool)),
-                        calloc(n + 1, sizeof(enum conf_difference))};
-    int result = undo.next_conf && undo.doomed && undo.difference ? 0 : -1;
+    struct changes changes = {e->graph.n, calloc(e->graph.n + 1, sizeof(struct change))};
+    int result = changes.at ? 0 : -1;
 
     if (!result) {
-        compare(e, set, &undo);
+        compare(e, set, &changes);
         result = add_new(e, set);
         if (result) {
-            give_back(e, &undo);
+            give_back(e, &changes);
         } else {
-            commit(e, &undo, now);
+            commit(e, &changes, now);
             start_new(e, now);
         }
     }
-    free(undo.next_conf);
-    free(undo.doomed);
-    free(undo.difference);
+    free(changes.at);
     return result;
 }

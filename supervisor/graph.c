@@ -279,18 +279,34 @@ bool graph_going(const struct service *s, bool shutdown)
     return false;
 }
 
-/* What gave up or is not wanted will not become ready; only requires waits for it all the same. */
+static bool gave_up(const struct service *s)
+{
+    return s->state == SERVICE_FAILED || !s->wanted;
+}
+
+bool graph_hopeless(const struct service *s)
+{
+    if (gave_up(s) || (s->state == SERVICE_DONE && !s->ready && !s->going))
+        return true;
+    for (size_t i = 0; i < s->n_needs; i++)
+        if (s->needs[i].kind == EDGE_REQUIRES && s->needs[i].to->hopeless)
+            return true;
+    return false;
+}
+
+/* Only requires waits for what will not become ready by itself. */
 static bool edge_satisfied(const struct edge *e)
 {
     if (e->to->ready && !e->to->going)
         return true;
-    return e->kind != EDGE_REQUIRES && (e->to->state == SERVICE_FAILED || !e->to->wanted);
+    return e->kind != EDGE_REQUIRES && (gave_up(e->to) || e->to->hopeless);
 }
 
 /* A process that ended well is done, not ready; whoever only wants it has waited enough. */
 static bool edge_over(const struct edge *e)
 {
-    return edge_satisfied(e) || (e->kind != EDGE_REQUIRES && e->to->state == SERVICE_DONE);
+    return edge_satisfied(e) ||
+           (e->kind != EDGE_REQUIRES && e->to->state == SERVICE_DONE && !e->to->going);
 }
 
 bool graph_clear(const struct service *s)
@@ -327,7 +343,7 @@ const struct service *graph_blocker(const struct service *s, bool *failed)
     *failed = false;
     for (size_t i = 0; i < s->n_needs; i++) {
         const struct edge *e = &s->needs[i];
-        bool fails = e->kind == EDGE_REQUIRES && (e->to->state == SERVICE_FAILED || !e->to->wanted);
+        bool fails = e->kind == EDGE_REQUIRES && (gave_up(e->to) || e->to->hopeless);
         if (fails) {
             *failed = true;
             return e->to;

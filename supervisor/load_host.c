@@ -126,38 +126,47 @@ static int check_file(int fd, const char *path, struct host_folders *folders, ch
     return folders == NULL ? 0 : check_trust(folders, path, &st, why, n);
 }
 
-static char *read_all(int fd, size_t *size, char *why, size_t n)
+/* Reads to the end, or one byte more than a file may have; -1 with errno. */
+static ssize_t read_to_end(int fd, char *data, size_t room)
 {
-    size_t room = 4096, used = 0;
-    char *data = malloc(room + 1);
+    size_t used = 0;
 
-    while (data != NULL && used <= HOST_FILE_MAX) {
+    while (used < room) {
         ssize_t got = read(fd, data + used, room - used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            refuse(why, n, "cannot be read: %s", strerror(errno));
-        if (got <= 0)
+            return -1;
+        if (got == 0)
             break;
         used += (size_t)got;
-        if (used == room) {
-            char *larger = realloc(data, 2 * room + 1);
-            room *= 2;
-            if (larger == NULL)
-                free(data);
-            data = larger;
-        }
     }
-    if (data == NULL)
-        refuse(why, n, "does not fit into memory");
-    else if (used > HOST_FILE_MAX)
-        refuse(why, n, "has more than %d bytes: split it", HOST_FILE_MAX);
-    if (data == NULL || *why != '\0') {
-        free(data);
+    return (ssize_t)used;
+}
+
+/* Through a buffer that takes any file, since its size may change while it is read. */
+static char *read_all(int fd, size_t *size, char *why, size_t n)
+{
+    static char buffer[HOST_FILE_MAX + 1];
+    ssize_t got = read_to_end(fd, buffer, sizeof(buffer));
+    char *data;
+
+    if (got < 0) {
+        refuse(why, n, "cannot be read: %s", strerror(errno));
         return NULL;
     }
-    data[used] = '\0';
-    *size = used;
+    if (got > HOST_FILE_MAX) {
+        refuse(why, n, "has more than %d bytes: split it", HOST_FILE_MAX);
+        return NULL;
+    }
+    data = malloc((size_t)got + 1);
+    if (data == NULL) {
+        refuse(why, n, "does not fit into memory");
+        return NULL;
+    }
+    memcpy(data, buffer, (size_t)got);
+    data[got] = '\0';
+    *size = (size_t)got;
     return data;
 }
 

@@ -190,6 +190,7 @@ static void close_world(struct world *w)
     spawn_common_close(&w->common);
     config_close(w);
     free(w->lives);
+    free(w->endings);
     free(w->owners);
     free(w->pids);
     free(w->unknown);

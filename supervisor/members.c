@@ -315,7 +315,7 @@ static const struct process_stat *parent_of(const struct snapshot *s,
 {
     const struct process_stat *parent;
 
-    if (child->pid == self || child->ppid == self)
+    if (child->pid == self)
         return NULL;
     parent = snapshot_find(s, child->ppid);
     return parent && parent->born <= child->born ? parent : NULL;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,12 +45,24 @@ static bool is_detail(const struct engine_change *c)
     return false;
 }
 
+static void note_told(struct world *w, const struct service *s, int signal, unsigned others)
+{
+    struct ending *e = w->endings ? &w->endings[s->slot] : NULL;
+
+    if (!e)
+        return;
+    if (!e->signal)
+        e->signal = signal;
+    e->killed |= signal == SIGKILL;
+    e->swept |= others > 0 && !s->pid;
+}
+
 static void note_ending(struct world *w, const struct engine_change *c)
 {
     const struct service *s = c->service;
-    struct ending *e = &world_life(w, s)->ending;
+    struct ending *e = w->endings ? &w->endings[s->slot] : NULL;
 
-    if (!w->engine.shutdown || c->to != SERVICE_DOWN)
+    if (!e || c->to != SERVICE_DOWN)
         return;
     e->took = c->now - s->stop_began;
     e->exit = s->last_exit;
@@ -71,10 +84,8 @@ void observe_change(void *world, const struct engine_change *c)
         return;
     note_ending(w, c);
     r = history_from_change(c);
-    if (r.error) {
+    if (r.error)
         r.step = spawn_step_name(r.error_step);
-        r.what = c->service->conf->command[0];
-    }
     add(w, &r, is_detail(c));
 }
 
@@ -86,21 +97,23 @@ void observe_signal(struct world *w, struct service *s, int signal, unsigned oth
                                .to = (uint8_t)s->state,
                                .cause = (uint8_t)s->cause,
                                .pid = s->pid,
+                               .group = s->conf->stop.to == CONF_TO_GROUP || signal == SIGKILL,
                                .number = signal,
                                .count = others};
 
     snprintf(r.name, sizeof r.name, "%s", service_name(s));
+    note_told(w, s, signal, others);
     add(w, &r, true);
 }
 
 void observe_command(struct world *w, struct service *s, const struct service_exit *exit)
 {
-    const struct engine_fact *failure = &world_life(w, s)->command_failure;
+    const struct start_failure *failure = &world_life(w, s)->command_failure;
     char text[EXIT_TEXT_MAX];
 
     if (failure->error)
         log_warnx("%s: stop command \"%s\": %s: %s", service_name(s), s->conf->stop.command[0],
-                  spawn_step_name(failure->error_step), strerror(failure->error));
+                  spawn_step_name(failure->step), strerror(failure->error));
     else if (exit->how != EXIT_CODE || exit->number != 0)
         log_warnx("%s: stop command: %s", service_name(s), exit_text(exit, text));
 }
@@ -140,7 +153,8 @@ void observe_stuck(struct world *w, struct service *s)
 {
     const struct members *m = &world_life(w, s)->members;
 
-    world_life(w, s)->ending.stuck = true;
+    if (w->endings)
+        w->endings[s->slot].stuck = true;
     if (s->pid)
         name_process(w, s, s->pid);
     for (unsigned i = 0; i < m->n && i < 16; i++)
@@ -151,8 +165,7 @@ void observe_stuck(struct world *w, struct service *s)
 
 void observe_shutdown(struct world *w, const char *why)
 {
-    for (size_t i = 0; i < w->n_lives; i++)
-        w->lives[i].ending = (struct ending){0};
+    w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
     log_info("shutdown: %s", why);
 }
 
@@ -174,7 +187,7 @@ static int name_width(const struct world *w)
     int width = 0;
 
     for (size_t i = 0; i < w->engine.graph.n; i++)
-        if (w->engine.graph.at[i] && w->lives[i].ending.any) {
+        if (w->engine.graph.at[i] && w->endings[i].any) {
             int n = (int)strlen(service_name(w->engine.graph.at[i]));
             width = n > width ? n : width;
         }
@@ -183,7 +196,7 @@ static int name_width(const struct world *w)
 
 static void report(const struct world *w, const struct service *s, int width)
 {
-    const struct ending *e = &w->lives[s->slot].ending;
+    const struct ending *e = &w->endings[s->slot];
     char took[UNITS_DURATION_MAX], name[UNITS_SIGNAL_MAX], exit[EXIT_TEXT_MAX];
 
     if (!e->any && !e->stuck)
@@ -196,11 +209,12 @@ static void report(const struct world *w, const struct service *s, int width)
 
 void observe_report(struct world *w)
 {
-    int width = name_width(w);
+    int width;
     char took[UNITS_DURATION_MAX];
 
-    if (!w->engine.shutdown)
+    if (!w->endings)
         return;
+    width = name_width(w);
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i])
             report(w, w->engine.graph.at[i], width);

@@ -302,7 +302,7 @@ static unsigned tell_blind(const struct world *w, const struct service *s, int s
 {
     const struct life *l = world_life(w, s);
 
-    if (s->pid || !process_group_has_child(l->leader))
+    if (s->pid || (l->told_tick && signal != SIGKILL) || !process_group_has_child(l->leader))
         return 0;
     return process_signal_group(l->leader, signal) == 0;
 }

@@ -33,8 +33,8 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     struct engine_fact fact;
 
     act_read_report(w, s, false);
-    fact = l->main_failure;
-    fact.exit = *exit;
+    fact = (struct engine_fact){
+        .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
     act_on_death(w, s);
     persist_exit(&w->store.slots[s->slot], s, exit, fact.error, fact.error_step);
     process_reap(pid);

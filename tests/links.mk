@@ -23,3 +23,5 @@ $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=call
 $(BUILD)/tests/sim: $(SIM) $(call obj,$(SIM_CORE))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)
+$(BUILD)/tests/unit/test_persist: \
+	$(call obj,persist engine engine_life engine_reload graph backoff service $(CONF))

@@ -15,3 +15,12 @@ $(BUILD)/bench/%: tests/bench/%.c
 
 .PHONY: bench bench-helpers
 
+
+# ---- the simulator: each listed change of the source must be caught; the long run ----
+mutants: $(BUILD)/.packages-test
+	@tests/sim/run-mutants $(MUTANTS)
+soak: $(BUILD)/.packages-test
+	@$(MAKE) --no-print-directory $(BUILD)/tests/sim
+	@$(BUILD)/tests/sim --seeds 100000
+
+.PHONY: mutants soak

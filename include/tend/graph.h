@@ -43,6 +43,8 @@ void graph_free(struct graph *);
 
 /* must_go: not wanted, to be restarted, or a requirement failed or must go; or all must. */
 bool graph_going(const struct service *, bool shutdown);
+/* Gave up, is not wanted, is done without being ready, or requires one of those. */
+bool graph_hopeless(const struct service *);
 /* May start: wanted, not going, everything it depends on ready or never to be, predecessor gone. */
 bool graph_clear(const struct service *);
 /* May stop: going, and no dependent that is going too is still there. */

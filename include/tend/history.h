@@ -7,13 +7,23 @@
 
 enum history_kind {
     HISTORY_STATE,    /* a change of state */
+    HISTORY_FORKED,   /* a process of a service was made */
     HISTORY_SIGNAL,   /* a signal was sent to a service's processes */
-    HISTORY_EXIT,     /* a process of a service ended */
-    HISTORY_STRAY,    /* an orphan that belongs to no service was reaped: number is how many */
-    HISTORY_SHUTDOWN, /* the shutdown began or ended */
+    HISTORY_EXIT,     /* a process of a service ended while its state did not change */
+    HISTORY_STRAY,    /* orphans that belong to no service were reaped */
+    HISTORY_SHUTDOWN, /* the shutdown began (age 0) or ended */
     HISTORY_KIND_COUNT
 };
 
+/* Which of a service's processes. */
+enum history_process {
+    HISTORY_MAIN,
+    HISTORY_BEFORE,  /* before_start */
+    HISTORY_COMMAND, /* the stop command */
+    HISTORY_PROCESS_COUNT
+};
+
+enum { HISTORY_WHAT_MAX = 64 };
 struct history_record {
     uint64_t sequence; /* counts all records ever, from 1 */
     msec at;
@@ -21,18 +31,20 @@ struct history_record {
     char name[CONF_NAME_MAX + 1]; /* of the service, "" for tend itself */
     uint8_t from, to;             /* enum service_state */
     uint8_t cause;                /* enum service_cause */
-    bool ready;
-    bool preparing;
-    pid_t pid;
-    int number;     /* HISTORY_SIGNAL: the signal, HISTORY_STRAY: how many */
-    unsigned count; /* HISTORY_SIGNAL: to how many processes, 0: to the group */
+    uint8_t process;              /* enum history_process: whose pid or exit this is */
+    bool group;                   /* SIGNAL: to the group of pid */
+    pid_t pid;                    /* 0: none */
+    int number;                   /* SIGNAL: the signal */
+    /* SIGNAL: to how many beside pid, both 0: to all. STRAY: how many. To STUCK: how many live.
+     * To FAILED: how many starts were too many, 0: that was not why. */
+    unsigned count;
     struct service_exit exit;
     int error, error_step;
-    const char *step; /* of error_step, constant text; NULL where error is 0 */
-    const char *what; /* the path that could not be executed; valid for history_text alone */
-    unsigned tries; /* failures in a row */
-    msec next;      /* BACKOFF: wait until the next try; a duration */
-    msec age;       /* how long the life or the state before lasted */
+    const char *step;            /* of error_step: constant text, filled by the caller; or NULL */
+    char what[HISTORY_WHAT_MAX]; /* what could not be executed; of a long path the end */
+    unsigned tries;              /* failures in a row */
+    msec next; /* to BACKOFF: until the next try; to FAILED: the window of count */
+    msec age;  /* what ended had lasted so long: a life, a stop, a start */
 };
 
 enum { HISTORY_ROOM = 128 };
@@ -43,15 +55,16 @@ struct history {
 
 /* Adds a copy with the next sequence; the oldest is overwritten. Returns it. */
 const struct history_record *history_add(struct history *, const struct history_record *);
-/* The record with the lowest sequence above after, NULL: none. *missed gets how many were
- * overwritten. */
+/* The record with the lowest sequence above after, NULL: none. *missed gets how many above after
+ * were overwritten. */
 const struct history_record *history_next(const struct history *, uint64_t after, uint64_t *missed);
 
-/* From a change of the engine. */
+/* From a change of state that the engine tells, while it tells it. */
 struct history_record history_from_change(const struct engine_change *);
 
-/* One line for people, without newline, never longer than size - 1: "web: running, pid 12, ready
- * after 30ms", "web: exit 3 after 2m, next try in 400ms". Returns its length. */
+/* One line for people, without newline, never longer than size - 1: "web: ready after 30ms, pid
+ * 12", "web: exit 3 after 2m". Nothing in it needs escapes: names and paths were checked. Returns
+ * its length. */
 enum { HISTORY_TEXT_MAX = 320 };
 size_t history_text(const struct history_record *, char *buf, size_t size);
 

@@ -137,6 +137,7 @@ struct service {
     unsigned pending; /* set of enum service_action */
     unsigned queued;  /* set of 1 << enum service_queue */
     bool going;       /* level must_go: is to stop, or may not start */
+    bool hopeless;    /* level: will not become ready unless somebody asks for it */
     struct service *next[SERVICE_QUEUE_COUNT];
     struct edge *needs;
     size_t n_needs;

@@ -33,10 +33,14 @@ struct ending {
     struct service_exit exit;
 };
 
+struct start_failure {
+    int step, error;
+};
+
 /* What the world knows of a service beside the engine; by slot. */
 struct life {
-    struct spawn *main, *command;                     /* on their way to their exec */
-    struct engine_fact main_failure, command_failure; /* what went wrong on that way */
+    struct spawn *main, *command;                       /* on their way to their exec */
+    struct start_failure main_failure, command_failure; /* what went wrong on that way */
     pid_t leader;           /* the main process, also when it is gone: names session and group */
     struct members members; /* others that belong to it, as of the last look */
     unsigned told_step;     /* step + 1 for which the marks of being told hold */
@@ -44,7 +48,6 @@ struct life {
     int watch;              /* of its cgroup, 0: none */
     bool in_cgroup;
     bool unsaved; /* the store does not have its present state */
-    struct ending ending;
 };
 
 /* The end: what belongs to no service is told, then killed. */
@@ -59,6 +62,7 @@ struct world {
     struct history history;
     struct spawn_common common;
     struct life *lives;
+    struct ending *endings; /* by slot, from the beginning of the shutdown on */
     size_t n_lives;
 
     int proc;    /* descriptor of /proc, -1: none */

@@ -1,10 +1,10 @@
 /* What drives a fuzzer without libFuzzer, so that it runs with any compiler in `make test`:
  *
- *     fuzz_x [RUNS [SEED]]
+ *     fuzz_x [-runs=N] [-seed=N] [FOLDER...]
  *
- * mutates the corpus RUNS times, the same way for the same SEED. A fuzzer defines fuzz_words (a
- * NULL-terminated dictionary) and fuzz_seeds (adds its corpus by driver_add or driver_add_folder).
- * With -DLIBFUZZER only LLVMFuzzerTestOneInput is left. */
+ * as with libFuzzer: mutates its corpus and what lies in FOLDER, the same way for the same seed. A
+ * fuzzer defines fuzz_words (a NULL-terminated dictionary) and fuzz_seeds (adds its corpus by
+ * driver_add or driver_add_folder). With -DLIBFUZZER only LLVMFuzzerTestOneInput is left. */
 #ifndef TEND_TESTS_FUZZ_DRIVER_H
 #define TEND_TESTS_FUZZ_DRIVER_H
 
@@ -59,7 +59,7 @@ static int driver_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-__attribute__((unused)) static void driver_add_folder(const char *folder)
+static void driver_add_folder(const char *folder)
 {
     struct dirent **entries;
     int n = scandir(folder, &entries, driver_visible, alphasort);
@@ -167,12 +167,26 @@ static void driver_died(int number)
     raise(number);
 }
 
+static long driver_arguments(char **argv)
+{
+    long runs = 100000;
+
+    for (argv++; *argv != NULL; argv++) {
+        if (strncmp(*argv, "-runs=", 6) == 0)
+            runs = strtol(*argv + 6, NULL, 10);
+        else if (strncmp(*argv, "-seed=", 6) == 0)
+            driver_seed = strtoul(*argv + 6, NULL, 10);
+        else if (**argv != '-')
+            driver_add_folder(*argv);
+    }
+    return runs;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t data[DRIVER_SIZE];
-    long runs = argc > 1 ? strtol(argv[1], NULL, 10) : 100000;
+    long runs = argc > 0 ? driver_arguments(argv) : 0;
 
-    driver_seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     driver_random = driver_seed * 2654435769u + 1;
     signal(SIGABRT, driver_died);
     signal(SIGSEGV, driver_died);

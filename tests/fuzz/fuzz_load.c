@@ -18,7 +18,8 @@ const char *const fuzz_words[] = {
 
 static void fuzz_seeds(void)
 {
-    driver_add_folder("tests/fuzz/corpus/load");
+    if (driver_n == 0)
+        driver_add_folder("tests/fuzz/corpus/load");
 }
 #endif
 

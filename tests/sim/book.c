@@ -109,8 +109,7 @@ static void change_spec(struct book *b, const struct spec *to, int line)
     b->rises = from->start == CONF_MANUAL && to->start == CONF_AUTO;
     if (difference == CONF_SAME)
         return;
-    b->delay = 0;
-    b->n_recent = b->failures = 0;
+    forgive(b);
     if (!b->next_line && at_once(b->state, difference)) {
         b->spec = *to;
         b->line = line;
@@ -184,7 +183,7 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
     b->commanded = false;
     b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
-    b->first_signal = b->last_signal = NEVER;
+    b->last_signal = NEVER;
     b->signals = b->excuses = 0;
     b->main_died = c->event == EVENT_EXITED;
     if (c->event == EVENT_QUIET)
@@ -211,6 +210,8 @@ void book_change(struct world *w, const struct engine_change *c)
     if (!b->id) /* comes with the load that is under way */
         return;
     check_edge(w, c);
+    if (c->from == SERVICE_RUNNING && w->now - b->started >= b->spec.healthy)
+        forgive(b);
     if (c->to == SERVICE_STOPPING)
         note_stop(w, b, c);
     if (c->to == SERVICE_STARTING)
@@ -218,7 +219,7 @@ void book_change(struct world *w, const struct engine_change *c)
     if ((is_live(c->from) && !is_live(c->to)) ||
         (c->from == SERVICE_DONE && c->to != SERVICE_STOPPING))
         note_end(w, b, c);
-    if (c->event == EVENT_NO_FORK)
+    if (c->event == EVENT_NO_FORK || (c->from == SERVICE_BACKOFF && c->event != EVENT_DEADLINE))
         b->retried = false;
     if (c->from == SERVICE_BACKOFF && c->to == SERVICE_PENDING && c->event == EVENT_UP)
         forgive(b);
@@ -246,11 +247,10 @@ void book_event(struct world *w, const struct service *s, enum engine_event e)
         note_start(w, b, s);
         b->started = w->now;
     }
-    if (e == EVENT_EXITED)
+    if (e == EVENT_EXITED) {
         b->main_died = true;
-    if (e == EVENT_SIGNALLED && s->state == SERVICE_STOPPING) {
-        b->last_signal = w->now;
-        if (b->first_signal == NEVER)
-            b->first_signal = w->now;
+        b->died_in = w->turns;
     }
+    if (e == EVENT_SIGNALLED)
+        b->last_signal = w->now;
 }

@@ -29,16 +29,29 @@ void check_edge(struct world *w, const struct engine_change *c)
 
 /* ---- starts ---- */
 
+/* Not by itself: it gave up, is not wanted, is done without being ready, or requires such a one. */
+bool will_not_come(const struct service *d)
+{
+    if (!d->wanted || d->state == SERVICE_FAILED ||
+        (d->state == SERVICE_DONE && !d->ready && !d->again))
+        return true;
+    for (size_t i = 0; i < d->n_needs; i++)
+        if (d->needs[i].kind == EDGE_REQUIRES && will_not_come(d->needs[i].to))
+            return true;
+    return false;
+}
+
 static const char *missing(const struct world *w, const struct service *d, enum edge_kind kind)
 {
     if (!d)
         return "is not there";
-    if (d->ready && (d->state == SERVICE_RUNNING || d->state == SERVICE_DONE))
-        return d->wanted && !d->again ? NULL : "is to go";
-    if (kind == EDGE_REQUIRES || w->engine.shutdown)
-        return "is not ready";
-    return d->state == SERVICE_FAILED || d->state == SERVICE_DONE || !d->wanted ? NULL
-                                                                                : "may come yet";
+    if (kind != EDGE_REQUIRES && will_not_come(d))
+        return NULL;
+    if (!d->wanted || d->again || w->engine.shutdown)
+        return "is to go";
+    if (d->state == SERVICE_DONE && (kind != EDGE_REQUIRES || d->conf->type == CONF_ONESHOT))
+        return NULL;
+    return d->state == SERVICE_RUNNING ? NULL : "is not ready";
 }
 
 /* P09, P10, P01: at the decision. */
@@ -172,7 +185,7 @@ void check_signal(struct world *w, const struct service *s, struct proc *p, int 
         broken(w, "P15", "%s: pid %d gets signal %d again", service_name(s), (int)p->pid, signal);
 }
 
-static msec wait_of(const struct spec *s, unsigned step)
+msec step_wait(const struct spec *s, unsigned step)
 {
     return step == STEP_SIGNAL ? s->grace : s->then[step - STEP_SIGNAL - 1].wait;
 }
@@ -184,7 +197,7 @@ static void check_signal_time(struct world *w, const struct service *s, const st
         w->now < b->began + b->spec.drain)
         broken(w, "P14", "%s: signal before it drained", service_name(s));
     if (s->step > STEP_SIGNAL &&
-        (b->last_signal == NEVER || w->now < b->last_signal + wait_of(&b->spec, s->step - 1)))
+        (b->last_signal == NEVER || w->now < b->last_signal + step_wait(&b->spec, s->step - 1)))
         broken(w, "P14", "%s: step %u too early", service_name(s), s->step);
     if (s->step > STEP_SIGNAL + b->spec.n_then)
         broken(w, "P14", "%s: no such step %u", service_name(s), s->step);
@@ -195,7 +208,7 @@ static void check_kill_time(struct world *w, const struct service *s, struct boo
     if (w->engine.hurry || (b->spec.to == CONF_TO_MIXED && s->pid == 0))
         return;
     if (b->last_signal == NEVER ||
-        w->now < b->last_signal + wait_of(&b->spec, STEP_SIGNAL + (unsigned)b->spec.n_then) ||
+        w->now < b->last_signal + step_wait(&b->spec, STEP_SIGNAL + (unsigned)b->spec.n_then) ||
         (b->excuses == 0 && b->signals != 1 + b->spec.n_then))
         broken(w, "P14", "%s: KILL after %u signals, the last at %lld", service_name(s), b->signals,
                (long long)b->last_signal);

@@ -64,10 +64,42 @@ static void check_levels(struct world *w, const struct service *s)
 
     if (s->going != graph_going(s, w->engine.shutdown))
         broken(w, "P30", "%s: whether it is to go was overlooked", service_name(s));
+    if (s->hopeless != graph_hopeless(s))
+        broken(w, "P30", "%s: whether it has hope was overlooked", service_name(s));
     if (s->state == SERVICE_PENDING && (graph_clear(s) || w->engine.shutdown))
         broken(w, "P30", "%s was not started", service_name(s));
     if (stoppable && graph_quiet(s))
         broken(w, "P30", "%s was not stopped", service_name(s));
+}
+
+/* P29: a step lasts from its signal on, exactly as long as is written: nothing else moves its end.
+ */
+static void check_clock(struct world *w, const struct service *s)
+{
+    const struct book *b = &w->book[s->slot];
+    msec wait;
+
+    if (s->state == SERVICE_STOPPING && s->step >= STEP_SIGNAL && !(s->pending & ACTION_SIGNAL))
+        wait = step_wait(&b->spec, s->step);
+    else if (s->state == SERVICE_KILLING && !(s->pending & ACTION_KILL))
+        wait = ENGINE_KILL_WAIT;
+    else
+        return;
+    if (s->deadline != b->last_signal + wait)
+        broken(w, "P29", "%s: step until %lld, but its signal was at %lld", service_name(s),
+               (long long)s->deadline, (long long)b->last_signal);
+}
+
+/* P15: when the leader is gone, all that is left of it has had the signal of this step. */
+static void check_told(struct world *w, const struct service *s)
+{
+    const struct book *b = &w->book[s->slot];
+
+    if (b->died_in != w->turns || s->state != SERVICE_STOPPING || s->step < STEP_SIGNAL || w->again)
+        return;
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        if (is_member(w, s, &w->kernel.at[pid]) && w->kernel.at[pid].told != stop_step(s))
+            broken(w, "P15", "%s: pid %u was not told", service_name(s), pid);
 }
 
 static void check_service(struct world *w, const struct service *s)
@@ -88,6 +120,8 @@ static void check_service(struct world *w, const struct service *s)
     check_process(w, s, s->pid, false);
     check_process(w, s, s->command, true);
     check_waiting(w, s);
+    check_told(w, s);
+    check_clock(w, s);
     if (!w->again)
         check_levels(w, s);
 }
@@ -124,6 +158,25 @@ void check_turn(struct world *w)
     if (w->kept_shutdown && w->now > w->bound + w->lost && !shutdown_over(w))
         broken(w, "P17", "the shutdown takes longer than %lld ms",
                (long long)(w->bound - w->kept_began));
+}
+
+static bool anything_of(const struct world *w, unsigned id)
+{
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        if (w->kernel.at[pid].owner == id && w->kernel.at[pid].state != PROC_FREE)
+            return true;
+    return false;
+}
+
+/* P31: before time passes, nobody waits for processes that are all gone. */
+void check_sleep(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && cleaning_up(s) && !anything_of(w, w->book[i].id))
+            broken(w, "P31", "%s is %s and waits for nobody", service_name(s),
+                   service_state_name(s->state));
+    }
 }
 
 /* ---- the bound ---- */
@@ -183,22 +236,7 @@ bool shutdown_over(const struct world *w)
 
 /* ---- when faults are lifted ---- */
 
-static bool never_ready(const struct service *s)
-{
-    return s->state == SERVICE_FAILED || s->state == SERVICE_DOWN ||
-           (s->state == SERVICE_DONE && !s->ready) || s->state == SERVICE_PENDING;
-}
-
 /* P30: it may stay pending only for a requirement that will not come by itself. */
-static bool excused(const struct service *s)
-{
-    for (size_t i = 0; i < s->n_needs; i++)
-        if (s->needs[i].kind == EDGE_REQUIRES ? never_ready(s->needs[i].to)
-                                              : s->needs[i].to->state == SERVICE_PENDING)
-            return true;
-    return false;
-}
-
 void check_calm(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
@@ -210,7 +248,7 @@ void check_calm(struct world *w)
         if (s->doomed)
             broken(w, "P22", "%s is removed and still %s", service_name(s),
                    service_state_name(s->state));
-        if (s->wanted ? !up && !(s->state == SERVICE_PENDING && excused(s))
+        if (s->wanted ? !up && !(s->state == SERVICE_PENDING && will_not_come(s))
                       : s->state != SERVICE_DOWN)
             broken(w, "P30", "%s is %swanted and stays %s", service_name(s),
                    s->wanted ? "" : "not ", service_state_name(s->state));

@@ -128,7 +128,7 @@ static void reap_all(struct world *w)
 
 /* ---- members ---- */
 
-static bool is_member(const struct world *w, const struct service *s, const struct proc *p)
+bool is_member(const struct world *w, const struct service *s, const struct proc *p)
 {
     return proc_lives(p) && p->found && p->owner == w->book[s->slot].id && p->pid != s->pid &&
            p->pid != s->command;
@@ -160,7 +160,7 @@ static void find_members(struct world *w, const struct service *s)
     }
 }
 
-static bool cleaning_up(const struct service *s)
+bool cleaning_up(const struct service *s)
 {
     return (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING ||
             s->state == SERVICE_STUCK) &&
@@ -201,17 +201,20 @@ static bool is_meant(const struct world *w, const struct service *s, const struc
            (whom & TO_MEMBERS && is_member(w, s, p));
 }
 
+/* Where nobody was reached, no death will wake us: we look again at once. */
 static void send_to(struct world *w, struct service *s, unsigned whom, int signal)
 {
-    bool meant[PIDS_MAX];
+    bool meant[PIDS_MAX], reached = false;
 
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
         meant[pid] = is_meant(w, s, &w->kernel.at[pid], whom);
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
         if (meant[pid]) {
+            reached = true;
             send(w, s, &w->kernel.at[pid], signal);
             crash_point(w);
         }
+    w->again = w->again || !reached;
 }
 
 static unsigned whom_to_tell(const struct service *s)

@@ -212,8 +212,9 @@ static void step(struct kernel *k, struct proc *p, msec now)
     } else if (p->exec_at <= now) {
         exec_now(k, p, now);
     } else if (p->ready_at <= now) {
-        p->ready_at = NEVER;
+        p->ready_at = rng_chance(&k->rng, 1, 3) ? now + rng_time(&k->rng, 1, 2000) : NEVER;
         p->says_ready = true;
+        p->heard = false;
     } else if (p->fork_at <= now) {
         have_child(k, p, now);
     } else if (p->stop_at <= now) {
@@ -258,6 +259,10 @@ void kernel_calm(struct kernel *k, msec now)
         p->fork_at = p->stop_at = NEVER;
         if (p->thaw_at)
             p->thaw_at = now;
+        if (p->role == ROLE_MEMBER) {
+            p->state = PROC_RUNS;
+            p->exit_at = now;
+        }
         proc_schedule(k, p);
     }
 }

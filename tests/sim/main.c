@@ -43,6 +43,8 @@ static bool go_on(struct world *w)
 {
     msec next = next_time(w), late = 0;
 
+    if (next > w->now)
+        check_sleep(w);
     if (next == NEVER)
         return false;
     if (w->tardy && !w->calm && !w->again)

@@ -44,7 +44,7 @@ static void op_fault(struct world *w)
 {
     struct service *s = any_service(w);
 
-    if (!s || !service_live(s) || s->state == SERVICE_STUCK)
+    if (!s || !service_live(s) || s->state == SERVICE_STUCK || !s->pid)
         return;
     TRACE(w, "fault of %s", service_name(s));
     engine_event(&w->engine, s, EVENT_FAULT, w->now, NULL);

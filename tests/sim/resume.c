@@ -101,6 +101,13 @@ static void reconcile(struct world *w, const struct memory *m, struct service *s
         child_add(&w->children, s->command, CHILD_COMMAND, s);
 }
 
+/* The end of a report can be read once more. */
+static void hear_again(struct world *w)
+{
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        w->kernel.at[pid].reported = false;
+}
+
 static void restore_all(struct world *w, struct memory *m, size_t slots)
 {
     for (unsigned i = 0; i < slots; i++)
@@ -135,5 +142,6 @@ void world_resume(struct world *w)
     w->engine.shutdown_began = w->kept_began;
     restore_all(w, m, slots);
     save_all(w);
+    hear_again(w);
     free(m);
 }

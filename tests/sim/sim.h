@@ -122,7 +122,8 @@ pid_t kernel_fork(struct kernel *, msec now, enum proc_role, const struct spec *
 void kernel_signal(struct kernel *, struct proc *, int signal, msec now);
 void kernel_run(struct kernel *, msec now); /* all that is due */
 msec kernel_next(struct kernel *);
-void kernel_calm(struct kernel *, msec now); /* what hung goes on, nothing new goes wrong */
+/* What hung goes on, nothing new goes wrong, and what was forked ends. */
+void kernel_calm(struct kernel *, msec now);
 void kernel_wait(struct kernel *, struct proc *);
 bool proc_lives(const struct proc *);
 void proc_schedule(struct kernel *, struct proc *);
@@ -146,9 +147,10 @@ struct book {
     enum service_state state;
     msec entered;
     /* the present stop */
-    bool main_died; /* during it, or before */
-    bool drains;    /* was ready when it began */
-    msec began, first_signal, last_signal;
+    bool main_died;   /* during it, or before */
+    unsigned died_in; /* the turn in which it did */
+    bool drains;      /* was ready when it began */
+    msec began, last_signal;
     unsigned excuses; /* crashes of ours since then: a signal may have been sent twice */
     unsigned signals; /* ACTION_SIGNAL in it */
     bool commanded;
@@ -195,6 +197,8 @@ struct world {
 /* ---- what tend does ---- */
 void turn(struct world *);
 void pump(struct world *);
+bool is_member(const struct world *, const struct service *, const struct proc *);
+bool cleaning_up(const struct service *); /* nothing but members can be left */
 void crash_point(struct world *);
 void event(struct world *, struct service *, enum engine_event, const struct engine_fact *);
 void save(struct world *, const struct service *);
@@ -221,6 +225,7 @@ void book_again(struct book *);
 struct service *book_service(const struct world *, unsigned id);
 
 /* ---- the invariants ---- */
+bool will_not_come(const struct service *);
 void check_edge(struct world *, const struct engine_change *);
 void check_clear(struct world *, const struct service *);
 void check_quiet(struct world *, const struct service *, enum service_state from);
@@ -228,9 +233,11 @@ void check_backoff(struct world *, const struct service *);
 void check_rate(struct world *, const struct service *);
 void check_reap(struct world *, const struct proc *, const struct child *);
 void check_spawn(struct world *, const struct service *);
+msec step_wait(const struct spec *, unsigned step);
 void check_signal(struct world *, const struct service *, struct proc *, int signal);
 void check_action(struct world *, const struct service *, enum service_action);
 void check_turn(struct world *);
+void check_sleep(struct world *);
 void check_calm(struct world *);
 void check_end(struct world *);
 msec check_bound(struct world *);

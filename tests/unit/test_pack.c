@@ -379,7 +379,7 @@ static void test_thousand(void **state)
     /* Under a sanitizer mallinfo2 shows nothing and all is slower. */
     assert_true(after.uordblks - before.uordblks < (size_t)N * 600);
     assert_true(best < 50);
-    print_message("1,000 services: %zu bytes, read in %.2f ms, %zu bytes held\n", pack.size, best,
+    print_message("# 1,000 services: %zu bytes, read in %.2f ms, %zu bytes held\n", pack.size, best,
                   after.uordblks - before.uordblks);
     for (int i = 0; i < N; i++)
         conf_free(confs[i]);

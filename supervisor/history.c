@@ -1,0 +1,353 @@
+#include "tend/history.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tend/units.h"
+
+/* ---- the ring ---- */
+
+const struct history_record *history_add(struct history *h, const struct history_record *r)
+{
+    struct history_record *at = &h->at[h->last % HISTORY_ROOM];
+
+    *at = *r;
+    at->sequence = ++h->last;
+    return at;
+}
+
+const struct history_record *history_next(const struct history *h, uint64_t after, uint64_t *missed)
+{
+    uint64_t oldest = h->last > HISTORY_ROOM ? h->last - HISTORY_ROOM : 0;
+
+    *missed = after < oldest ? oldest - after : 0;
+    if (after >= h->last)
+        return NULL;
+    return &h->at[(after < oldest ? oldest : after) % HISTORY_ROOM];
+}
+
+/* ---- from the engine ---- */
+
+/* Of a path too long its end, which tells the most. */
+static void set_what(struct history_record *r, const struct service *s)
+{
+    char *const *argv = s->preparing ? s->conf->before_start : s->conf->command;
+    const char *path = argv ? argv[0] : "";
+    size_t n = strlen(path);
+
+    if (n < sizeof r->what)
+        memcpy(r->what, path, n + 1);
+    else
+        snprintf(r->what, sizeof r->what, "...%s", path + n - (sizeof r->what - 4));
+}
+
+/* What came to an end with this change: a stop, or a life or the start of one. */
+static msec age_of(const struct engine_change *c)
+{
+    const struct service *s = c->service;
+
+    switch (c->to) {
+    case SERVICE_RUNNING:
+    case SERVICE_STOPPING:
+        return c->now - s->started;
+    case SERVICE_DONE:
+        return s->stop_began - s->started;
+    case SERVICE_PENDING:
+        return (s->prepared ? s->stop_began : c->now) - (s->prepared ? s->started : s->stop_began);
+    case SERVICE_DOWN:
+    case SERVICE_STARTING:
+    case SERVICE_KILLING:
+    case SERVICE_STUCK:
+    case SERVICE_BACKOFF:
+    case SERVICE_FAILED:
+    case SERVICE_STATE_COUNT:
+        break;
+    }
+    return c->now - s->stop_began;
+}
+
+/* Too many starts are the reason only where the policy would have had it go on. */
+static void set_limit(struct history_record *r, const struct conf *c)
+{
+    if (c->restart.policy == CONF_NEVER_AGAIN)
+        return;
+    r->count = (unsigned)c->restart.limit;
+    r->next = c->restart.window;
+}
+
+struct history_record history_from_change(const struct engine_change *c)
+{
+    const struct service *s = c->service;
+    struct history_record r = {.at = c->now,
+                               .kind = HISTORY_STATE,
+                               .from = (uint8_t)c->from,
+                               .to = (uint8_t)c->to,
+                               .cause = (uint8_t)s->cause,
+                               .process = s->preparing || (c->to == SERVICE_PENDING && s->prepared)
+                                              ? HISTORY_BEFORE
+                                              : HISTORY_MAIN,
+                               .pid = s->pid,
+                               .exit = s->last_exit,
+                               .error = s->error,
+                               .error_step = s->error_step,
+                               .tries = s->tries.failures,
+                               .age = age_of(c)};
+
+    snprintf(r.name, sizeof r.name, "%s", service_name(s));
+    if (r.error)
+        set_what(&r, s);
+    if (c->to == SERVICE_BACKOFF)
+        r.next = s->deadline - c->now;
+    if (c->to == SERVICE_FAILED)
+        set_limit(&r, s->conf);
+    if (c->to == SERVICE_STUCK)
+        r.count = s->members + (s->pid != 0) + (s->command != 0);
+    return r;
+}
+
+/* ---- for people ---- */
+
+struct text {
+    char *at;
+    size_t n, size;
+};
+
+PRINTF(2, 3)
+static void put(struct text *t, const char *format, ...)
+{
+    va_list list;
+    int n;
+
+    va_start(list, format);
+    n = vsnprintf(t->at + t->n, t->size - t->n, format, list);
+    va_end(list);
+    if (n > 0)
+        t->n = (size_t)n < t->size - t->n ? t->n + (size_t)n : t->size - 1;
+}
+
+static void put_duration(struct text *t, const char *before, msec duration)
+{
+    char buf[UNITS_DURATION_MAX];
+
+    put(t, "%s%s", before, units_duration_short(duration, buf));
+}
+
+static void put_pid(struct text *t, const struct history_record *r)
+{
+    if (r->pid)
+        put(t, ", pid %d", (int)r->pid);
+}
+
+static const char *plural(unsigned n, const char *one, const char *more)
+{
+    return n == 1 ? one : more;
+}
+
+/* "before_start: ", "stop command: ", nothing for the main process. */
+static void put_process(struct text *t, const struct history_record *r)
+{
+    static const char *const names[] = {
+        [HISTORY_MAIN] = "",
+        [HISTORY_BEFORE] = "before_start: ",
+        [HISTORY_COMMAND] = "stop command: ",
+    };
+    static_assert(ARRAY_SIZE(names) == HISTORY_PROCESS_COUNT, "a name for each process");
+
+    put(t, "%s", names[r->process]);
+}
+
+static void put_exit(struct text *t, const struct history_record *r)
+{
+    char buf[EXIT_TEXT_MAX];
+
+    put(t, "%s", exit_text(&r->exit, buf));
+}
+
+static void put_error(struct text *t, const struct history_record *r)
+{
+    put(t, "%s", strerror(r->error));
+    if (r->step)
+        put(t, " (%s)", r->step);
+}
+
+static void put_stopping(struct text *t, const struct history_record *r)
+{
+    if (r->cause == CAUSE_EXEC) {
+        put_process(t, r);
+        put(t, "could not execute \"%s\": ", r->what);
+        put_error(t, r);
+    } else if (r->cause != CAUSE_EXIT) {
+        put(t, "stopping (%s)", service_cause_text((enum service_cause)r->cause));
+    } else if (r->process == HISTORY_BEFORE && (r->exit.how != EXIT_CODE || r->exit.number != 0)) {
+        put(t, "before_start failed: ");
+        put_exit(t, r);
+    } else {
+        put_process(t, r);
+        put_exit(t, r);
+        put_duration(t, " after ", r->age);
+    }
+}
+
+static bool was_stopping(const struct history_record *r)
+{
+    return r->from == SERVICE_STOPPING || r->from == SERVICE_KILLING || r->from == SERVICE_STUCK;
+}
+
+static void put_down(struct text *t, const struct history_record *r)
+{
+    put(t, "down");
+    if (was_stopping(r) && r->cause != CAUSE_EXIT)
+        put_duration(t, " after ", r->age);
+}
+
+static void put_pending(struct text *t, const struct history_record *r)
+{
+    if (r->process == HISTORY_BEFORE && was_stopping(r)) {
+        put_duration(t, "before_start done after ", r->age);
+    } else if (was_stopping(r)) {
+        put_down(t, r);
+        put(t, ", to start again");
+    } else {
+        put(t, r->from == SERVICE_BACKOFF ? "next try" : "to start");
+    }
+}
+
+static void put_backoff(struct text *t, const struct history_record *r)
+{
+    if (r->cause == CAUSE_FORK) {
+        put(t, "could not start: ");
+        put_error(t, r);
+        put(t, ", ");
+    }
+    put_duration(t, "next try in ", r->next);
+    if (r->tries > 0 && r->cause != CAUSE_FORK)
+        put(t, " (%u %s)", r->tries, plural(r->tries, "failure", "failures"));
+}
+
+static void put_failed(struct text *t, const struct history_record *r)
+{
+    put(t, "failed: ");
+    if (r->cause == CAUSE_BEFORE)
+        put(t, "before_start: ");
+    if (r->cause == CAUSE_EXEC)
+        put_error(t, r);
+    else if (r->cause == CAUSE_EXIT || r->cause == CAUSE_BEFORE)
+        put_exit(t, r);
+    else
+        put(t, "%s", service_cause_text((enum service_cause)r->cause));
+    if (!r->count)
+        return;
+    put(t, ", gave up after %u %s", r->count, plural(r->count, "start", "starts"));
+    put_duration(t, " in ", r->next);
+}
+
+static void put_state(struct text *t, const struct history_record *r)
+{
+    switch ((enum service_state)r->to) {
+    case SERVICE_DOWN:
+        put_down(t, r);
+        break;
+    case SERVICE_PENDING:
+        put_pending(t, r);
+        break;
+    case SERVICE_STARTING:
+        put(t, r->process == HISTORY_BEFORE ? "starting, before_start first" : "starting");
+        put_pid(t, r);
+        break;
+    case SERVICE_RUNNING:
+        put_duration(t, "ready after ", r->age);
+        put_pid(t, r);
+        break;
+    case SERVICE_DONE:
+        put(t, "done: ");
+        put_exit(t, r);
+        put_duration(t, " after ", r->age);
+        break;
+    case SERVICE_STOPPING:
+        put_stopping(t, r);
+        break;
+    case SERVICE_KILLING:
+        put_duration(t, "not gone after ", r->age);
+        put(t, ", to be killed");
+        break;
+    case SERVICE_STUCK:
+        put(t, "KILL has no effect on %u %s", r->count, plural(r->count, "process", "processes"));
+        break;
+    case SERVICE_BACKOFF:
+        put_backoff(t, r);
+        break;
+    case SERVICE_FAILED:
+        put_failed(t, r);
+        break;
+    case SERVICE_STATE_COUNT:
+        break;
+    }
+}
+
+static void put_signal(struct text *t, const struct history_record *r)
+{
+    char buf[EXIT_TEXT_MAX];
+
+    put(t, "%s to ", exit_text(&(struct service_exit){EXIT_SIGNAL, r->number, false}, buf));
+    if (r->pid)
+        put(t, "%s %d", r->group ? "group" : "pid", (int)r->pid);
+    if (r->pid && r->count)
+        put(t, " and %u more", r->count);
+    else if (!r->pid && !r->count)
+        put(t, "all");
+    else if (!r->pid)
+        put(t, "%u %s", r->count, plural(r->count, "process", "processes"));
+}
+
+static void put_forked(struct text *t, const struct history_record *r)
+{
+    put_process(t, r);
+    put(t, "starting");
+    put_pid(t, r);
+}
+
+static void put_event(struct text *t, const struct history_record *r)
+{
+    switch (r->kind) {
+    case HISTORY_STATE:
+        put_state(t, r);
+        break;
+    case HISTORY_FORKED:
+        put_forked(t, r);
+        break;
+    case HISTORY_SIGNAL:
+        put_signal(t, r);
+        break;
+    case HISTORY_EXIT:
+        put_process(t, r);
+        put_exit(t, r);
+        put_pid(t, r);
+        break;
+    case HISTORY_STRAY:
+        put(t, "reaped %u %s of no service", r->count, plural(r->count, "orphan", "orphans"));
+        break;
+    case HISTORY_SHUTDOWN:
+        if (r->age)
+            put_duration(t, "shutdown complete in ", r->age);
+        else
+            put(t, "shutdown begins");
+        break;
+    case HISTORY_KIND_COUNT:
+        break;
+    }
+}
+
+size_t history_text(const struct history_record *r, char *buf, size_t size)
+{
+    struct text t = {buf, 0, size};
+
+    if (size == 0)
+        return 0;
+    buf[0] = '\0';
+    if (r->name[0])
+        put(&t, "%s: ", r->name);
+    put_event(&t, r);
+    return t.n;
+}
