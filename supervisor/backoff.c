@@ -5,6 +5,12 @@ void backoff_forget(struct tries *t)
     *t = (struct tries){0};
 }
 
+void backoff_ran(const struct conf *c, struct tries *t, msec ran)
+{
+    if (ran >= c->restart.healthy)
+        backoff_forget(t);
+}
+
 static unsigned kept(const struct conf *c)
 {
     return c->restart.limit < TRIES_KEPT ? (unsigned)c->restart.limit : TRIES_KEPT;
@@ -39,11 +45,14 @@ static bool over_limit(const struct conf *c, const struct tries *t, msec now)
 }
 
 /* Spreads those who fail together; the same for the same service and life. */
-static msec spread(msec delay, msec started, uint32_t failures)
+static msec spread(const char *name, msec delay, msec started, uint32_t failures)
 {
-    uint32_t mixed = ((uint32_t)started ^ failures * 2654435769u) * 2246822519u;
+    uint32_t mixed = (uint32_t)started ^ failures * 2654435769u;
 
-    mixed ^= mixed >> 15;
+    for (; *name; name++)
+        mixed = (mixed ^ (unsigned char)*name) * 16777619u;
+    mixed = (mixed ^ mixed >> 15) * 2246822519u;
+    mixed ^= mixed >> 13;
     return delay - delay / 8 * (msec)(mixed & 1023) / 1024;
 }
 
@@ -54,7 +63,7 @@ static msec next_delay(const struct conf *c, const struct tries *t, msec started
     for (uint32_t i = 1; i < t->failures && delay < cap; i++)
         delay = delay > cap / 2 ? cap : delay * 2;
     if (t->failures > 1)
-        delay = spread(delay, started, t->failures);
+        delay = spread(c->name, delay, started, t->failures);
     if (delay < t->delay)
         delay = t->delay;
     return delay < base ? base : delay > cap ? cap : delay;
@@ -67,8 +76,6 @@ enum backoff backoff_after(const struct conf *c, struct tries *t, bool success, 
         return BACKOFF_DONE;
     if (c->restart.policy == CONF_NEVER_AGAIN)
         return BACKOFF_GIVE_UP;
-    if (now - started >= c->restart.healthy)
-        backoff_forget(t);
     if (over_limit(c, t, now))
         return BACKOFF_GIVE_UP;
     t->failures++;

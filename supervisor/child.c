@@ -5,7 +5,9 @@
 
 static size_t child_slot(const struct child_table *t, pid_t pid)
 {
-    return ((uint32_t)pid * 2654435769u) & (t->room - 1);
+    uint32_t mixed = (uint32_t)pid * 2654435769u;
+
+    return (mixed ^ mixed >> 15) & (t->room - 1);
 }
 
 /* The entry of pid, or the free one where it would go. */

@@ -189,6 +189,8 @@ static void settle_by_policy(struct engine *e, struct service *s, msec now, enum
     bool success = succeeded(s);
 
     s->prepared = false;
+    if (s->start_by == NEVER)
+        backoff_ran(s->conf, &s->tries, s->stop_began - s->started);
     switch (backoff_after(s->conf, &s->tries, success, s->started, now, &next)) {
     case BACKOFF_DONE:
         s->ready = s->conf->type == CONF_ONESHOT;
@@ -218,7 +220,7 @@ static void settle(struct engine *e, struct service *s, msec now, enum engine_ev
     if (!s->wanted || e->shutdown) {
         settle_down(e, s, now, event);
     } else if (s->again || s->cause == CAUSE_REQUIREMENT || s->cause == CAUSE_AGAIN ||
-               s->cause == CAUSE_REQUEST) {
+               s->cause == CAUSE_REQUEST || s->going) {
         s->prepared = false;
         settle_pending(e, s, now, event);
     } else if (was_preparing) {

@@ -6,7 +6,8 @@
 
 #include "tend/graph.h"
 
-enum { WHY_MAX = 1024 };
+/* Of a longer chain only the end is told. */
+enum { WHY_MAX = 4096, CHAIN_SHOWN = 24 };
 enum colour { WHITE, GREY, BLACK }; /* not seen, on the present path, finished */
 
 struct frame {
@@ -67,25 +68,24 @@ static bool find(const struct check *k, const char *name, size_t *out)
     return false;
 }
 
-/* Appends to why; a text too long ends in "...". */
+/* Appends to why what has room there. */
 static void add(char *why, const char *text)
 {
-    size_t have = strlen(why), more = strlen(text);
+    size_t have = strlen(why);
 
-    if (have + more + 4 < WHY_MAX)
-        memcpy(why + have, text, more + 1);
-    else if (have >= 3 && strcmp(why + have - 3, "...") != 0)
-        memcpy(why + have, "...", 4);
+    snprintf(why + have, WHY_MAX - have, "%s", text);
 }
 
 /* "a requires b, b wants c, " from the frame first to the top of the path. */
 static void add_chain(const struct check *k, size_t first, char *why)
 {
-    for (size_t i = first; i < k->depth; i++) {
+    size_t shown = k->depth - first > CHAIN_SHOWN ? k->depth - CHAIN_SHOWN : first;
+
+    for (size_t i = shown; i < k->depth; i++) {
         const struct conf *c = k->set->at[k->path[i].at];
         const char *kind, *name = dependency(c, k->path[i].next - 1, &kind);
 
-        add(why, i > first ? ", " : "");
+        add(why, i > shown ? ", " : i > first ? "... " : "");
         add(why, c->name);
         add(why, " ");
         add(why, kind);

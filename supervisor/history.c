@@ -43,7 +43,8 @@ static void set_what(struct history_record *r, const struct service *s)
         snprintf(r->what, sizeof r->what, "...%s", path + n - (sizeof r->what - 4));
 }
 
-/* What came to an end with this change: a stop, or a life or the start of one. */
+/* How long what came to an end with this change had lasted: a stop, or a life or the start of one.
+ */
 static msec age_of(const struct engine_change *c)
 {
     const struct service *s = c->service;
@@ -55,7 +56,7 @@ static msec age_of(const struct engine_change *c)
     case SERVICE_DONE:
         return s->stop_began - s->started;
     case SERVICE_PENDING:
-        return (s->prepared ? s->stop_began : c->now) - (s->prepared ? s->started : s->stop_began);
+        return s->prepared ? s->stop_began - s->started : c->now - s->stop_began;
     case SERVICE_DOWN:
     case SERVICE_STARTING:
     case SERVICE_KILLING:
@@ -84,6 +85,7 @@ struct history_record history_from_change(const struct engine_change *c)
                                .kind = HISTORY_STATE,
                                .from = (uint8_t)c->from,
                                .to = (uint8_t)c->to,
+                               .event = (uint8_t)c->event,
                                .cause = (uint8_t)s->cause,
                                .process = s->preparing || (c->to == SERVICE_PENDING && s->prepared)
                                               ? HISTORY_BEFORE
@@ -96,6 +98,8 @@ struct history_record history_from_change(const struct engine_change *c)
                                .age = age_of(c)};
 
     snprintf(r.name, sizeof r.name, "%s", service_name(s));
+    if (r.age < 0)
+        r.age = 0; /* a fork is dated by the end of its millisecond */
     if (r.error)
         set_what(&r, s);
     if (c->to == SERVICE_BACKOFF)
@@ -221,9 +225,21 @@ static void put_backoff(struct text *t, const struct history_record *r)
         put_error(t, r);
         put(t, ", ");
     }
-    put_duration(t, "next try in ", r->next);
-    if (r->tries > 0 && r->cause != CAUSE_FORK)
-        put(t, " (%u %s)", r->tries, plural(r->tries, "failure", "failures"));
+    if (r->next > 0)
+        put_duration(t, "next try in ", r->next);
+    else
+        put(t, "next try at once");
+    if (r->tries > 1 && r->cause != CAUSE_FORK)
+        put(t, " (%u in a row)", r->tries);
+}
+
+static void put_killing(struct text *t, const struct history_record *r)
+{
+    if (r->event == EVENT_DEADLINE)
+        put_duration(t, "not gone after ", r->age);
+    else
+        put(t, r->event == EVENT_EXITED ? "what it left behind goes" : "nobody waits");
+    put(t, ": KILL");
 }
 
 static void put_failed(struct text *t, const struct history_record *r)
@@ -269,8 +285,7 @@ static void put_state(struct text *t, const struct history_record *r)
         put_stopping(t, r);
         break;
     case SERVICE_KILLING:
-        put_duration(t, "not gone after ", r->age);
-        put(t, ", to be killed");
+        put_killing(t, r);
         break;
     case SERVICE_STUCK:
         put(t, "KILL has no effect on %u %s", r->count, plural(r->count, "process", "processes"));

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "tend/graph.h"
 #include "tend/load.h"
 #include "tend/load_host.h"
 #include "tend/load_parse.h"
@@ -53,9 +54,10 @@ static const struct load_file *read_file(struct load *load, const char *path, bo
     if (missing)
         return NULL;
     file = file_new(load, path, drop_in);
-    if (text == NULL)
+    if (text == NULL) {
         problem_add(&load->problems, file->path, 0, "", "%s", why);
-    else
+        load->problems.unread = true;
+    } else
         parser_read(load->parser, file, text, size, &load->drafts);
     free(text);
     return file;
@@ -295,6 +297,25 @@ static void check_main(struct load *load)
     }
 }
 
+static void report_order(void *self, const struct conf *at, const char *why)
+{
+    struct load *load = self;
+
+    problem_add(&load->problems, at->file, at->line, at->name, "%s", why);
+}
+
+static void check_order(struct load *load)
+{
+    size_t *order;
+
+    if (load->problems.unread)
+        return;
+    order = load_must(calloc(load->set->n + 1, sizeof(*order)));
+    if (graph_check(load->set, report_order, load, order) < 0)
+        load_must(NULL);
+    free(order);
+}
+
 /* "a, b, c" */
 static char *join(char *const *paths)
 {
@@ -350,6 +371,7 @@ struct conf_set *load_files(char *const *paths, char ***problems)
     check_empty(&load, paths == NULL ? default_paths : paths);
     check_twins(&load);
     check_main(&load);
+    check_order(&load);
     load.set->supervisor = load.drafts.supervisor;
     for (size_t i = 0; i < load.set->n; i++)
         conf_finish(load.set->at[i], &load.set->supervisor);

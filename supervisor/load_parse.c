@@ -33,6 +33,7 @@ static void report_parser(cfg_t *cfg, const char *format, va_list ap)
     const char *title = cfg->title != NULL ? cfg->title : "";
 
     problem_add_list(reading->problems, reading->file->path, cfg->line, title, format, ap);
+    reading->problems->unread = true;
 }
 
 /* One key on its way from the parser into base. */
@@ -316,8 +317,10 @@ static void parse(struct parser *p, char *text, size_t size)
     cfg_free_value(cfg_getopt(p->cfg, "service"));
     cfg_free_value(cfg_getopt(p->cfg, "supervisor"));
     stream = load_must(fmemopen(text, size, "r"));
-    if (cfg_parse_fp(p->cfg, stream) != CFG_SUCCESS && p->problems->n == before)
+    if (cfg_parse_fp(p->cfg, stream) != CFG_SUCCESS && p->problems->n == before) {
         problem_add(p->problems, p->file->path, p->cfg->line, "", "the parser refuses this file");
+        p->problems->unread = true;
+    }
     fclose(stream);
 }
 
@@ -329,7 +332,9 @@ void parser_read(struct parser *p, const struct load_file *file, char *text, siz
     p->outline = (struct text_outline){0};
     p->next = 0;
     reading = p;
-    if (text_scan(text, size, &p->outline, report_text, p) == 0 && p->outline.n > 0)
+    if (text_scan(text, size, &p->outline, report_text, p) != 0)
+        p->problems->unread = true;
+    else if (p->outline.n > 0)
         parse(p, text, size);
     reading = NULL;
     free(p->outline.items);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "tend/units.h"
@@ -55,14 +56,16 @@ bool exit_from_status(int status, struct service_exit *out)
 const char *exit_text(const struct service_exit *e, char buf[static EXIT_TEXT_MAX])
 {
     char name[UNITS_SIGNAL_MAX];
+    const char *signal;
 
     switch (e->how) {
     case EXIT_CODE:
         snprintf(buf, EXIT_TEXT_MAX, "exit %d", e->number);
         break;
     case EXIT_SIGNAL:
-        snprintf(buf, EXIT_TEXT_MAX, "signal %s%s", units_signal_name(e->number, name),
-                 e->core ? " (core dumped)" : "");
+        signal = units_signal_name(e->number, name);
+        snprintf(buf, EXIT_TEXT_MAX, "%s%s%s", strncmp(signal, "signal ", 7) ? "signal " : "",
+                 signal, e->core ? " (core dumped)" : "");
         break;
     case EXIT_LOST:
         snprintf(buf, EXIT_TEXT_MAX, "gone, status unknown");

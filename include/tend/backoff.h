@@ -12,13 +12,17 @@ enum backoff { BACKOFF_WAIT, BACKOFF_DONE, BACKOFF_GIVE_UP };
  * Two starts are at least `delay` apart, and twice as far after each failure in a row, up to
  * max_delay; so a service that had lived longer than that is back at once. Services that fail
  * together are spread by up to an eighth of the delay, which never makes it shorter than the one
- * before. A run of at least `healthy` forgets all failures. More than `limit` starts within
- * `window` is giving up; above TRIES_KEPT the limit is kept as a rate. */
+ * before. More than `limit` starts within `window` is giving up; above TRIES_KEPT the limit is kept
+ * as a rate. */
 enum backoff backoff_after(const struct conf *, struct tries *, bool success, msec started,
                            msec now, msec *next);
 
 /* Notes a start; to be called at each fork. */
 void backoff_started(const struct conf *, struct tries *, msec now);
+
+/* A life that had become ready ran so long until it ended or was told to: a run of at least
+ * `healthy` forgets all failures. */
+void backoff_ran(const struct conf *, struct tries *, msec ran);
 
 void backoff_forget(struct tries *);
 

@@ -30,6 +30,7 @@ struct history_record {
     enum history_kind kind;
     char name[CONF_NAME_MAX + 1]; /* of the service, "" for tend itself */
     uint8_t from, to;             /* enum service_state */
+    uint8_t event;                /* enum engine_event */
     uint8_t cause;                /* enum service_cause */
     uint8_t process;              /* enum history_process: whose pid or exit this is */
     bool group;                   /* SIGNAL: to the group of pid */

@@ -17,6 +17,7 @@ struct problem {
 struct problems {
     struct problem *at;
     size_t n;
+    bool unread; /* of some file not all could be read: what it defines is not known */
 };
 
 /* "FILE:LINE: NAME: WHY"; line 0 and an empty name are left out. file must outlive the list. */

@@ -184,7 +184,7 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
     b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
     b->last_signal = NEVER;
-    b->signals = b->excuses = 0;
+    b->signals = 0;
     b->main_died = c->event == EVENT_EXITED;
     if (c->event == EVENT_QUIET)
         check_quiet(w, c->service, c->from);
@@ -214,8 +214,10 @@ void book_change(struct world *w, const struct engine_change *c)
         forgive(b);
     if (c->to == SERVICE_STOPPING)
         note_stop(w, b, c);
-    if (c->to == SERVICE_STARTING)
+    if (c->to == SERVICE_STARTING) {
         check_clear(w, c->service);
+        b->excuses = 0;
+    }
     if ((is_live(c->from) && !is_live(c->to)) ||
         (c->from == SERVICE_DONE && c->to != SERVICE_STOPPING))
         note_end(w, b, c);

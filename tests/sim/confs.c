@@ -118,6 +118,19 @@ static void drop(struct config *c, unsigned gone)
     }
 }
 
+/* With all that needs it. */
+static void drop_branch(struct config *c, unsigned first)
+{
+    unsigned gone = 1u << first;
+
+    for (unsigned i = first + 1; i < c->n; i++)
+        if ((c->at[i].requires | c->at[i].wants | c->at[i].after) & gone)
+            gone |= 1u << i;
+    for (unsigned i = c->n; i-- > first;)
+        if (gone >> i & 1 && c->at[i].present)
+            drop(c, i);
+}
+
 static void edit_one(struct config *c, struct rng *r)
 {
     unsigned i = rng_below(r, c->n);
@@ -128,7 +141,7 @@ static void edit_one(struct config *c, struct rng *r)
         return;
     }
     c->version[i] = ++versions;
-    switch (rng_below(r, 5)) {
+    switch (rng_below(r, 6)) {
     case 0:
         drop(c, i);
         break;
@@ -145,6 +158,9 @@ static void edit_one(struct config *c, struct rng *r)
         break;
     case 4:
         spec_edges(s, c, i, r);
+        break;
+    case 5:
+        drop_branch(c, i);
         break;
     }
 }

@@ -19,6 +19,19 @@ void save(struct world *w, const struct service *s)
     w->dirty &= ~(UINT64_C(1) << s->slot);
 }
 
+static bool is_fork(enum engine_event e)
+{
+    return e == EVENT_FORKED || e == EVENT_NO_FORK || e == EVENT_COMMAND;
+}
+
+static void save_unless_late(struct world *w, const struct service *s)
+{
+    if (w->late)
+        w->dirty |= UINT64_C(1) << s->slot;
+    else
+        save(w, s);
+}
+
 void save_all(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++)
@@ -40,7 +53,10 @@ void event(struct world *w, struct service *s, enum engine_event e, const struct
     book_event(w, s, e);
     engine_event(&w->engine, s, e, w->now, fact);
     crash_point(w);
-    save(w, s);
+    if (is_fork(e))
+        save(w, s);
+    else
+        save_unless_late(w, s);
 }
 
 /* ---- what processes say ---- */
@@ -82,6 +98,7 @@ static void reap_main(struct world *w, struct proc *p, struct service *s)
     if (!exit_from_status(p->status, &fact.exit))
         broken(w, "P07", "%s: status %d is no exit", service_name(s), p->status);
     persist_exit(&w->store[s->slot], s, &fact.exit, fact.error, fact.error_step);
+    w->kept_book[s->slot] = w->book[s->slot];
     crash_point(w);
     child_remove(&w->children, p->pid);
     kernel_wait(&w->kernel, p);
@@ -92,6 +109,7 @@ static void reap_main(struct world *w, struct proc *p, struct service *s)
 static void reap_command(struct world *w, struct proc *p, struct service *s)
 {
     persist_command_ended(&w->store[s->slot], s);
+    w->kept_book[s->slot] = w->book[s->slot];
     crash_point(w);
     child_remove(&w->children, p->pid);
     kernel_wait(&w->kernel, p);
@@ -175,7 +193,7 @@ static void look_at_members(struct world *w)
             continue;
         engine_members(&w->engine, s, count_members(w, s), w->now);
         crash_point(w);
-        save(w, s);
+        save_unless_late(w, s);
     }
 }
 
@@ -316,7 +334,7 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
         return;
     }
     crash_point(w);
-    save(w, s);
+    save_unless_late(w, s);
 }
 
 /* All that is pending; or, where tend is lazy, a little of it. */
@@ -331,7 +349,8 @@ void pump(struct world *w)
     do {
         engine_settle(&w->engine, w->now);
         crash_point(w);
-        save_dirty(w);
+        if (!w->late)
+            save_dirty(w);
         crash_point(w);
         while ((s = engine_next_action(&w->engine, &what))) {
             TRACE(w, "%s: action %s", service_name(s), action_name(what));
@@ -357,9 +376,10 @@ void turn(struct world *w)
     if (w->now >= engine_deadline(&w->engine)) {
         engine_expire(&w->engine, w->now);
         crash_point(w);
-        save_all(w);
+        w->dirty = UINT64_MAX;
     }
     pump(w);
+    save_dirty(w);
     check_turn(w);
 }
 

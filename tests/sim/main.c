@@ -107,6 +107,7 @@ static void choose(struct world *w)
     w->always = kind == 0;
     w->crashes_often = kind < 4 ? 1 + rng_below(&w->rng, 20) : 0;
     w->lazy = rng_chance(&w->rng, 1, 4);
+    w->late = rng_chance(&w->rng, 1, 2);
     w->tardy = rng_chance(&w->rng, 1, 4);
     w->next_op = w->now;
     w->shutdown_at = w->bound = NEVER;

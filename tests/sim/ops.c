@@ -185,14 +185,18 @@ static void op_random(struct world *w)
     }
 }
 
-/* Either done and recorded, or not done. */
+/* They like to come while actions are pending. Either done and recorded, or not done. */
 void ops_due(struct world *w)
 {
+    bool soon = w->again && rng_chance(&w->rng, 1, 5);
+
+    if (soon && !w->calm && w->shutdown_at != NEVER && rng_chance(&w->rng, 1, 20))
+        w->shutdown_at = w->now;
     if (w->now >= w->shutdown_at && !w->kept_shutdown) {
         op_shutdown(w, rng_chance(&w->rng, 1, 10));
         return;
     }
-    if (w->calm || w->now < w->next_op)
+    if (w->calm || (w->now < w->next_op && !soon))
         return;
     w->next_op = w->now + (rng_chance(&w->rng, 1, 4) ? 0 : rng_time(&w->rng, 1, 4000));
     op_random(w);

@@ -49,6 +49,7 @@ static void restore(struct world *w, struct memory *m, unsigned slot)
     m->record[s->slot] = r;
     w->book[s->slot] = *b;
     w->book[s->slot].excuses++;
+    w->book[s->slot].died_in = 0; /* it may have had children since */
     if (s->state != b->state)
         broken(w, "P06", "%s was %s, not %s", service_name(s), service_state_name(b->state),
                service_state_name(s->state));

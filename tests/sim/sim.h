@@ -184,6 +184,7 @@ struct world {
     msec bound;             /* the shutdown must be over by then, NEVER: none */
     bool calm;              /* no more operations */
     bool lazy;              /* carries out few actions in one turn */
+    bool late;              /* saves what is not a fork only before it goes to sleep */
     bool tardy;             /* wakes up late */
     bool always;            /* crashes in every turn */
     unsigned crashes_often; /* percent of the turns */
