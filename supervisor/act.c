@@ -314,7 +314,7 @@ void act(struct world *w)
         if (s)
             carry_out(w, s, what);
         if (s && what == ACTION_SPAWN && ++spawns == SPAWNS_IN_A_TURN) {
-            w->again = true;
+            w->again = w->crowded = true;
             return;
         }
     }

@@ -82,26 +82,6 @@ static void stop_reading(struct world *w)
     w->loader_fd = -1;
 }
 
-void config_read(struct world *w)
-{
-    while (w->loader_fd >= 0) {
-        ssize_t n;
-        if (!make_room(&w->reply)) {
-            log_warnx("config: too large");
-            stop_reading(w);
-            return;
-        }
-        n = read(w->loader_fd, w->reply.data + w->reply.size, w->reply.room - w->reply.size);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0) {
-            stop_reading(w);
-            return;
-        }
-        w->reply.size += (size_t)n;
-    }
-}
-
 static void refuse(struct world *w)
 {
     if (w->loaded) {
@@ -177,17 +157,13 @@ static void show(char **problems)
     free(problems);
 }
 
-void config_ended(struct world *w, const struct service_exit *exit)
+static void decode(struct world *w)
 {
     struct conf_set *set = NULL;
     char **problems = NULL;
-    char text[EXIT_TEXT_MAX];
 
-    config_read(w);
-    stop_reading(w);
-    w->loader = 0;
     if (pack_read(w->reply.data, w->reply.size, &set, &problems)) {
-        log_warnx("config: the loading process gave no answer (%s)", exit_text(exit, text));
+        log_warnx("config: the loading process gave no whole answer");
         refuse(w);
     } else if (problems) {
         show(problems);
@@ -196,10 +172,39 @@ void config_ended(struct world *w, const struct service_exit *exit)
         accept_set(w, set);
     }
     config_close(w);
-    malloc_trim(0); /* what a load takes for a moment is several times what stays */
+}
+
+/* At the end of its answer; its own end is of no interest. */
+void config_read(struct world *w)
+{
+    while (w->loader_fd >= 0) {
+        ssize_t n = -1;
+        errno = EFBIG;
+        if (make_room(&w->reply))
+            n = read(w->loader_fd, w->reply.data + w->reply.size, w->reply.room - w->reply.size);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n > 0) {
+            w->reply.size += (size_t)n;
+            continue;
+        }
+        if (n < 0) {
+            log_warn("config");
+            w->reply.size = 0;
+        }
+        stop_reading(w);
+        decode(w);
+    }
+}
+
+void config_ended(struct world *w)
+{
+    config_read(w);
+    w->loader = 0;
     if (w->load_again && !w->engine.shutdown) {
         w->load_again = false;
-        config_load(w);
+        if (config_load(w))
+            log_warn("reload");
     }
 }
 

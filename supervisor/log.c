@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A pipe takes up to PIPE_BUF bytes whole or not at all. */
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 1024, HELD_MAX = 4096 };
 
 enum way { WAY_PLAIN, WAY_REOPENED, WAY_SOCKET, WAY_NOWAIT };
 
@@ -20,9 +20,13 @@ bool log_verbose;
 static enum way way = WAY_PLAIN;
 static int fd = STDERR_FILENO;
 static unsigned lost;
+static bool holding;
+static char held[HELD_MAX];
+static size_t n_held;
+static unsigned lines_held;
 
-/* A regular file keeps the shared description: with one of our own, our lines and those of the services
- * would overwrite each other. */
+/* A regular file keeps the shared description: with one of our own, our lines and those of the
+ * services would overwrite each other. */
 void log_open(void)
 {
     struct stat st;
@@ -46,22 +50,22 @@ static bool writable(void)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
-static bool put(char *line, size_t n)
+static bool put(char *text, size_t n)
 {
-    struct iovec v = {line, n};
+    struct iovec v = {text, n};
 
     switch (way) {
     case WAY_SOCKET:
-        return send(fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
+        return send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
     case WAY_NOWAIT:
         if (pwritev2(fd, &v, 1, -1, RWF_NOWAIT) == (ssize_t)n)
             return true;
-        return errno == EOPNOTSUPP && writable() && write(fd, line, n) == (ssize_t)n;
+        return errno == EOPNOTSUPP && writable() && write(fd, text, n) == (ssize_t)n;
     case WAY_PLAIN:
     case WAY_REOPENED:
         break;
     }
-    return write(fd, line, n) == (ssize_t)n;
+    return write(fd, text, n) == (ssize_t)n;
 }
 
 static void tell_lost(void)
@@ -71,6 +75,40 @@ static void tell_lost(void)
 
     if (put(line, (size_t)n))
         lost = 0;
+}
+
+static void put_held(void)
+{
+    if (lost)
+        tell_lost();
+    if (n_held && (lost || !put(held, n_held)))
+        lost += lines_held;
+    n_held = lines_held = 0;
+}
+
+void log_hold(void)
+{
+    holding = true;
+}
+
+void log_release(void)
+{
+    int saved = errno;
+
+    put_held();
+    holding = false;
+    errno = saved;
+}
+
+static void add(const char *line, size_t n)
+{
+    if (n_held + n > sizeof held)
+        put_held();
+    memcpy(held + n_held, line, n);
+    n_held += n;
+    lines_held++;
+    if (!holding)
+        put_held();
 }
 
 static void say(const char *format, va_list args, const char *why)
@@ -86,10 +124,7 @@ static void say(const char *format, va_list args, const char *why)
     if (n > sizeof line - 2)
         n = sizeof line - 2;
     line[n++] = '\n';
-    if (lost)
-        tell_lost();
-    if (lost || !put(line, n))
-        lost++;
+    add(line, n);
 }
 
 void log_info(const char *format, ...)

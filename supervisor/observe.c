@@ -33,9 +33,10 @@ static bool is_detail(const struct engine_change *c)
     case SERVICE_STOPPING:
         return c->service->cause == CAUSE_EXIT && c->service->conf->type == CONF_ONESHOT &&
                c->service->last_exit.how == EXIT_CODE && c->service->last_exit.number == 0;
+    case SERVICE_KILLING:
+        return c->event == EVENT_EXITED; /* where KILL goes to somebody, that is told */
     case SERVICE_RUNNING:
     case SERVICE_DONE:
-    case SERVICE_KILLING:
     case SERVICE_STUCK:
     case SERVICE_BACKOFF:
     case SERVICE_FAILED:

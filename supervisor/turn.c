@@ -1,5 +1,6 @@
 /* One wake-up in its order: last words before the obituary, what happened before what is asked. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static void bury_child(struct world *w, const struct child *child, const struct 
     case CHILD_LOADER:
         process_reap(c.pid);
         child_remove(&w->children, c.pid);
-        config_ended(w, exit);
+        config_ended(w);
         break;
     case CHILD_KIND_COUNT:
         break;
@@ -276,6 +277,16 @@ static void save_changes(struct world *w)
             act_save(w, w->engine.graph.at[i]);
 }
 
+/* A load, and a crowd of children on their way, take for a moment several times what stays. */
+static void give_back(struct world *w)
+{
+    for (size_t i = 0; i < w->n_lives; i++)
+        if (w->lives[i].main)
+            return;
+    w->crowded = false;
+    malloc_trim(0);
+}
+
 static msec next_deadline(struct world *w)
 {
     msec first = engine_deadline(&w->engine), other = child_deadline(&w->children);
@@ -297,6 +308,7 @@ static void turn(struct world *w)
     int signals[SIGNALS_IN_A_TURN];
     int n = loop_wait(&w->loop, w->now, next_deadline(w), events, EVENTS_IN_A_TURN), n_signals;
 
+    log_hold();
     w->now = loop_now();
     w->turn++;
     w->again = n == EVENTS_IN_A_TURN;
@@ -316,6 +328,9 @@ static void turn(struct world *w)
     act(w);
     sweep(w);
     save_changes(w);
+    if (w->crowded && !w->again)
+        give_back(w);
+    log_release();
 }
 
 int turn_run(struct world *w)

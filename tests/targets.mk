@@ -24,3 +24,8 @@ soak: $(BUILD)/.packages-test
 	@$(BUILD)/tests/sim --seeds 100000
 
 .PHONY: mutants soak
+# ---- make layers: who includes whom ----
+layers:
+	@tests/layers
+
+.PHONY: layers

@@ -11,6 +11,10 @@
  * we share with others. Before it, and where there is none, lines are written as they are. */
 void log_open(void);
 
+/* Between the two, lines are gathered and then written together; nothing may sleep meanwhile. */
+void log_hold(void);
+void log_release(void);
+
 extern bool log_verbose;
 
 void log_info(const char *format, ...) PRINTF(1, 2);

@@ -90,6 +90,7 @@ struct world {
     pid_t loader;
     int loader_fd;
     struct pack reply;
+    bool crowded;    /* many were started: memory to be given back when that is over */
     bool loaded;     /* there has been a good set */
     bool load_again; /* asked for while one was under way */
 
@@ -151,7 +152,7 @@ int config_load(struct world *);
 /* Its pipe is readable. */
 void config_read(struct world *);
 /* It has ended. */
-void config_ended(struct world *, const struct service_exit *);
+void config_ended(struct world *);
 void config_close(struct world *);
 
 /* observe.c */

@@ -15,8 +15,18 @@ static bool is_child(const struct world *w, pid_t pid)
     return pid > 0 && w->kernel.at[pid].state != PROC_FREE && w->kernel.at[pid].parent == TEND_PID;
 }
 
-/* Time passes, and the status of a dead child may be lost for ever. */
-static void downtime(struct world *w)
+static bool is_stored(const struct memory *m, pid_t pid)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        const struct persist_record *r = persist_newest(&m->store[i]);
+        if (r && (r->pid == pid || r->command == pid))
+            return true;
+    }
+    return false;
+}
+
+/* Time passes, and the status of a dead child that is known may be lost for ever. */
+static void downtime(struct world *w, const struct memory *m)
 {
     msec lost = rng_chance(&w->rng, 1, 4) ? rng_time(&w->rng, 0, 40) : 0;
 
@@ -26,7 +36,8 @@ static void downtime(struct world *w)
     kernel_run(&w->kernel, w->now);
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
         struct proc *p = &w->kernel.at[pid];
-        if (p->state == PROC_ZOMBIE && is_child(w, p->pid) && rng_chance(&w->rng, 1, 30)) {
+        if (p->state == PROC_ZOMBIE && is_child(w, p->pid) && rng_chance(&w->rng, 1, 30) &&
+            is_stored(m, p->pid)) {
             TRACE(w, "the status of pid %u is lost", pid);
             kernel_wait(&w->kernel, p);
         }
@@ -134,7 +145,7 @@ void world_resume(struct world *w)
     memset(w->store, 0, sizeof w->store);
     memset(w->book, 0, sizeof w->book);
     memset(w->kept_book, 0, sizeof w->kept_book);
-    downtime(w);
+    downtime(w, m);
     engine_free(&w->engine);
     child_table_free(&w->children);
     engine_init(&w->engine, world_changed, w);
