@@ -73,11 +73,24 @@ static int watch_report(struct world *w, struct service *s, struct spawn *spawn,
 
 /* ---- starting ---- */
 
+/* A kernel may kill whatever is later cloned into a group that cgroup.kill was written to (seen on
+ * Linux 6.18): such a group is made anew. */
 static int cgroup_of(struct world *w, struct service *s)
 {
-    int fd = w->cgroup.own < 0 ? -1 : cgroup_make(&w->cgroup, service_name(s));
+    struct life *l = world_life(w, s);
+    int fd;
 
-    world_life(w, s)->in_cgroup = fd >= 0;
+    if (w->cgroup.own < 0)
+        return -1;
+    if (l->cgroup_used_up) {
+        if (l->watch)
+            cgroup_unwatch(&w->cgroup, l->watch);
+        l->watch = 0;
+        cgroup_remove(&w->cgroup, service_name(s));
+        l->cgroup_used_up = false;
+    }
+    fd = cgroup_make(&w->cgroup, service_name(s));
+    l->in_cgroup = fd >= 0;
     return fd;
 }
 
@@ -218,7 +231,9 @@ static void kill_all(struct world *w, struct service *s)
         tell_main(s, SIGKILL, true);
     if (s->command)
         process_signal_group(s->command, SIGKILL);
-    if (!l->in_cgroup || cgroup_kill(&w->cgroup, service_name(s)))
+    if (l->in_cgroup && cgroup_kill(&w->cgroup, service_name(s)) == 0)
+        l->cgroup_used_up = true;
+    else
         others = roster_tell(w, s, SIGKILL, UINT64_MAX);
     observe_signal(w, s, SIGKILL, others);
     if (!s->pid)

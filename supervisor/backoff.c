@@ -58,7 +58,8 @@ static msec spread(const char *name, msec delay, msec started, uint32_t failures
 
 static msec next_delay(const struct conf *c, const struct tries *t, msec started)
 {
-    msec base = c->restart.delay, cap = c->restart.max_delay, delay = base;
+    msec base = c->restart.delay, delay = base;
+    msec cap = base ? c->restart.max_delay : 0; /* nothing does not double */
 
     for (uint32_t i = 1; i < t->failures && delay < cap; i++)
         delay = delay > cap / 2 ? cap : delay * 2;

@@ -91,9 +91,19 @@ struct service *engine_next_action(struct engine *e, enum service_action *what)
 
 /* ---- levels ---- */
 
+/* It does not change its state, but now waits for what will not come by itself. */
+static void tell_hopeless(struct engine *e, const struct service *s, msec now)
+{
+    struct engine_change change = {
+        .service = s, .from = s->state, .to = s->state, .event = EVENT_CLEAR, .now = now};
+
+    if (e->changed && s->wanted)
+        e->changed(e->self, &change);
+}
+
 /* Settled before any level is read: a dependency must not be stopped because its dependent has
  * not yet been found to be going. */
-static void settle_going(struct engine *e)
+static void settle_going(struct engine *e, msec now)
 {
     struct service *s;
 
@@ -103,6 +113,8 @@ static void settle_going(struct engine *e)
         s->going = going;
         hopeless = graph_hopeless(s);
         changed = changed || hopeless != s->hopeless;
+        if (hopeless && !s->hopeless && s->state == SERVICE_PENDING)
+            tell_hopeless(e, s, now);
         s->hopeless = hopeless;
         if (changed)
             engine_touch(e, s);
@@ -134,10 +146,10 @@ void engine_settle(struct engine *e, msec now)
 {
     struct service *s;
 
-    settle_going(e);
+    settle_going(e, now);
     while ((s = pop(e, QUEUE_LEVEL))) {
         look(e, s, now);
-        settle_going(e);
+        settle_going(e, now);
     }
 }
 

@@ -523,7 +523,7 @@ static engine_cell *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
     [SERVICE_DONE]     = ROW(want,       unwant,  want_again, X,     stop_done,     X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
     [SERVICE_STOPPING] = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         signalled, command, command_ended, exited_stopping, gone, same, kill_now,        step_over),
     [SERVICE_KILLING]  = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         signalled, X,       command_ended, exited_killing,  gone, same, same,        stuck),
-    [SERVICE_STUCK]    = ROW(want,       unwant,  want_again, X,     same,          X,      X,       X,       X,            X,         X,       command_ended, exited_killing,  gone, X, same,           X),
+    [SERVICE_STUCK]    = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         X,         X,       command_ended, exited_killing,  gone, X, same,           X),
     [SERVICE_BACKOFF]  = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           retry),
     [SERVICE_FAILED]   = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
 /* clang-format on */

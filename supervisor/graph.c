@@ -187,14 +187,14 @@ static const struct conf *latest(const struct service *s)
 }
 
 /* A doomed service depends to its end on those whom it knew, not on who came later under the same
- * name. Edges to the doomed come from the doomed alone, and never from one doomed later: so they
- * make no cycle. */
+ * name; only names are known of one that comes out of a record, and is fresh. Edges to the doomed
+ * come from the doomed alone, and never from one doomed later: so they make no cycle. */
 static struct edge *edges_kept(const struct service *s, size_t *n)
 {
-    struct edge *edges = calloc(s->n_needs, sizeof *edges);
+    struct edge *edges = calloc(s->n_needs + 1, sizeof *edges);
 
     *n = s->n_needs;
-    if (edges)
+    if (edges && s->n_needs)
         memcpy(edges, s->needs, s->n_needs * sizeof *edges);
     return edges;
 }
@@ -205,8 +205,8 @@ static int edges_make(const struct graph *g, const struct graph *index, struct n
         struct service *s = g->at[i];
         if (!s)
             continue;
-        all[i].needs = s->doomed && s->n_needs ? edges_kept(s, &all[i].n_needs)
-                                               : edges_of(index, latest(s), &all[i].n_needs);
+        all[i].needs = s->doomed && !s->fresh ? edges_kept(s, &all[i].n_needs)
+                                              : edges_of(index, latest(s), &all[i].n_needs);
         if (!all[i].needs)
             return -1;
         if (all[i].n_needs == 0) {

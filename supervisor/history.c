@@ -78,6 +78,16 @@ static void set_limit(struct history_record *r, const struct conf *c)
     r->next = c->restart.window;
 }
 
+/* What a pending service needs and will not get by itself. */
+static void set_need(struct history_record *r, const struct service *s)
+{
+    bool failed;
+    const struct service *blocker = graph_blocker(s, &failed);
+
+    if (blocker && failed)
+        snprintf(r->what, sizeof r->what, "%s", service_name(blocker));
+}
+
 struct history_record history_from_change(const struct engine_change *c)
 {
     const struct service *s = c->service;
@@ -106,6 +116,8 @@ struct history_record history_from_change(const struct engine_change *c)
         r.next = s->deadline - c->now;
     if (c->to == SERVICE_FAILED)
         set_limit(&r, s->conf);
+    if (c->to == SERVICE_PENDING)
+        set_need(&r, s);
     if (c->to == SERVICE_STUCK)
         r.count = s->members + (s->pid != 0) + (s->command != 0);
     return r;
@@ -210,6 +222,8 @@ static void put_pending(struct text *t, const struct history_record *r)
 {
     if (r->process == HISTORY_BEFORE && was_stopping(r)) {
         put_duration(t, "before_start done after ", r->age);
+    } else if (r->what[0]) {
+        put(t, "failed: needs %s", r->what);
     } else if (was_stopping(r)) {
         put_down(t, r);
         put(t, ", to start again");

@@ -26,6 +26,7 @@ static bool is_detail(const struct engine_change *c)
 {
     switch (c->to) {
     case SERVICE_PENDING:
+        return !c->service->hopeless && c->from != SERVICE_PENDING;
     case SERVICE_STARTING:
         return true;
     case SERVICE_DOWN:
@@ -81,8 +82,6 @@ void observe_change(void *world, const struct engine_change *c)
         return;
     }
     world_life(w, c->service)->unsaved = true;
-    if (c->from == c->to)
-        return;
     note_ending(w, c);
     r = history_from_change(c);
     if (r.error)
@@ -172,15 +171,11 @@ void observe_shutdown(struct world *w, const char *why)
 
 static const char *outcome(const struct ending *e)
 {
-    if (e->stuck)
-        return "left, KILL had no effect";
-    if (e->killed)
-        return "killed";
-    if (e->swept)
-        return "swept";
-    return e->signal && e->exit.how != EXIT_CODE ? "on its signal"
-           : e->signal                           ? "by itself, told"
-                                                 : "by itself";
+    return e->stuck    ? "left, KILL had no effect"
+           : e->killed ? "killed"
+           : e->swept  ? "swept"
+           : e->signal ? "on its signal"
+                       : "by itself";
 }
 
 static int name_width(const struct world *w)

@@ -17,12 +17,22 @@ $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup)
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
 SIM_CORE := engine engine_life engine_reload graph graph_check backoff service child persist \
-	$(if $(wildcard supervisor/history.c),history) $(CONF)
+	history $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
-$(BUILD)/obj/tests/sim/%.o: CPPFLAGS += $(if $(wildcard supervisor/history.c),-DSIM_HISTORY)
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/sim: $(SIM) $(call obj,$(SIM_CORE))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)
 $(BUILD)/tests/unit/test_persist: \
 	$(call obj,persist engine engine_life engine_reload graph backoff service $(CONF))
+
+# The pure core, each with what lies below it.
+$(BUILD)/tests/unit/test_service: $(call obj,service $(CONF))
+$(BUILD)/tests/unit/test_child: $(call obj,child)
+$(BUILD)/tests/unit/test_backoff: $(call obj,backoff $(CONF))
+$(BUILD)/tests/unit/test_graph: $(call obj,graph service $(CONF))
+$(BUILD)/tests/unit/test_graph: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
+ENGINE := engine engine_life engine_reload graph backoff service $(CONF)
+$(BUILD)/tests/unit/test_engine: $(call obj,$(ENGINE))
+$(BUILD)/tests/unit/test_history: $(call obj,history $(ENGINE))

@@ -24,6 +24,7 @@ soak: $(BUILD)/.packages-test
 	@$(BUILD)/tests/sim --seeds 100000
 
 .PHONY: mutants soak
+
 # ---- make layers: who includes whom ----
 layers:
 	@tests/layers

@@ -57,7 +57,8 @@ struct engine_fact {
     int error, error_step;
 };
 
-/* What an observer is told: a change of state, or an event in an impossible place. */
+/* What an observer is told: a change of state, an event in an impossible place, or, with from and
+ * to PENDING, that what the service requires will not come by itself. */
 struct engine_change {
     const struct service *service;
     enum service_state from, to;

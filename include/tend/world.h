@@ -47,7 +47,8 @@ struct life {
     uint64_t told_tick;     /* when the group was told, in clock ticks since boot; 0: not */
     int watch;              /* of its cgroup, 0: none */
     bool in_cgroup;
-    bool unsaved; /* the store does not have its present state */
+    bool cgroup_used_up; /* cgroup.kill was written */
+    bool unsaved;        /* the store does not have its present state */
 };
 
 /* The end: what belongs to no service is told, then killed. */

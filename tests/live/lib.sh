@@ -11,7 +11,7 @@
 set -u
 BUILD=$(realpath "${TEND_BUILD:-build}")
 T=$(mktemp -d "${TMPDIR:-/tmp}/tend-live.XXXXXX")
-chmod 755 "$T"
+chmod 1777 "$T"
 BIN=$T/bin J=$T/journal CONF=$T/tend.conf LOG=$T/log OUT=$T/out
 CGROUP='' # folder of the delegated group, where there is one
 TEND='' JOB='' STATUS='' MODE='' LACKING=''
@@ -21,7 +21,7 @@ WHY=()
 
 # Copies, since another uid may not be able to reach the build folder.
 mkdir "$BIN"
-cp "$BUILD/tend" "$BUILD/tests/actor" "$BUILD/tests/deny" "$BIN/"
+cp "$BUILD/tend" "$BUILD/tests/actor" "$BUILD/tests/deny" "$BIN/" || exit 1
 printf '%s' "$BIN/actor" >"$T/pattern"
 mkfifo "$T/never"
 exec {NEVER}<>"$T/never"
@@ -42,11 +42,16 @@ nap() { # without a process
 now() { # milliseconds of the actors' clock
     "$BIN/actor" - now now
 }
-wait_until() { # SECONDS COMMAND...: polls
-    local limit=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+wait_until() { # SECONDS COMMAND...: polls; little more comes once tend has ended
+    local now=${EPOCHREALTIME/[.,]/}
+    local limit=$((now + $1 * 1000000)) soon=$((now + 2000000))
     shift
     until "$@" >/dev/null 2>&1; do
-        [ "${EPOCHREALTIME/[.,]/}" -lt "$limit" ] || return 1
+        now=${EPOCHREALTIME/[.,]/}
+        [ "$now" -lt "$limit" ] || return 1
+        if [ "$now" -gt "$soon" ] && [ -n "$JOB" ] && ended; then
+            return 1
+        fi
         nap 0.02
     done
 }
@@ -256,7 +261,7 @@ inside() { # COMMAND...: in tend's namespace
 }
 outer() { # PID as an actor knows it: as we know it
     if [ "$MODE" = pid1 ]; then
-        grep -ls $'^NSpid:.*\t'"$1\$" /proc/[0-9]*/status | head -n 1 | cut -d/ -f3
+        grep -lsE $'^NSpid:\t[0-9]+\t'"$1\$" /proc/[0-9]*/status | head -n 1 | cut -d/ -f3
     else
         echo "$1"
     fi
@@ -307,8 +312,15 @@ said() { # WORDS: tend's log has a line with them, in this order
 processes() { # "PID STATE PPID PGRP SESSION" of all
     cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\([0-9]*\) (.*) \(.\) \([0-9]*\) \([0-9]*\) \([0-9]*\) .*/\1 \2 \3 \4 \5/'
 }
-no_zombies() {
-    processes | awk -v tend="$TEND" '$2 == "Z" && $3 == tend { found = 1 } END { exit found }'
+zombies() {
+    processes | awk -v tend="$TEND" '$2 == "Z" && $3 == tend { print $1 }' | sort
+}
+no_zombies() { # none that stays: one just dying is not yet a fault
+    local before
+    before=$(zombies)
+    [ -n "$before" ] || return 0
+    nap 0.5
+    [ -z "$(comm -12 <(echo "$before") <(zombies))" ]
 }
 actors() {
     grep -lsaF -f "$T/pattern" /proc/[0-9]*/cmdline | cut -d/ -f3

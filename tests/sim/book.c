@@ -13,6 +13,17 @@ struct service *book_service(const struct world *w, unsigned id)
     return NULL;
 }
 
+static bool stops(enum service_state state)
+{
+    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
+}
+
+static bool has_life(enum service_state state)
+{
+    return stops(state) || state == SERVICE_STARTING || state == SERVICE_RUNNING ||
+           state == SERVICE_DONE;
+}
+
 /* ---- wishes ---- */
 
 static unsigned slot_of(const struct world *w, unsigned id)
@@ -30,11 +41,24 @@ static void forgive(struct book *b)
     b->retried = false;
 }
 
-void book_again(struct book *b)
+static void want(struct book *b)
 {
     b->wanted = true;
     if (b->state == SERVICE_BACKOFF || b->state == SERVICE_FAILED)
         forgive(b);
+}
+
+void book_again(struct book *b)
+{
+    want(b);
+    b->returns = b->returns || has_life(b->state);
+}
+
+/* What it was told before no longer counts, unless it is being stopped for that. */
+void book_down(struct book *b)
+{
+    b->wanted = false;
+    b->returns = b->quiet && stops(b->state);
 }
 
 /* Up, and with it all that it needs and that is not wanted yet. */
@@ -45,7 +69,7 @@ void book_up(struct world *w, struct book *first)
     todo[n++] = first->id;
     while (n) {
         struct book *b = &w->book[slot_of(w, todo[--n])];
-        book_again(b);
+        want(b);
         for (unsigned i = 0; i < b->n_needs; i++)
             if (b->kinds[i] != EDGE_AFTER && !w->book[slot_of(w, b->needs[i])].wanted)
                 todo[n++] = b->needs[i];
@@ -110,6 +134,8 @@ static void change_spec(struct book *b, const struct spec *to, int line)
     if (difference == CONF_SAME)
         return;
     forgive(b);
+    if (difference == CONF_SPAWN && b->wanted && has_life(b->state))
+        b->returns = true;
     if (!b->next_line && at_once(b->state, difference)) {
         b->spec = *to;
         b->line = line;
@@ -181,6 +207,8 @@ static void take_next(struct book *b)
 static void note_stop(struct world *w, struct book *b, const struct engine_change *c)
 {
     b->commanded = false;
+    b->quiet = c->event == EVENT_QUIET;
+    b->returns = b->returns || b->quiet;
     b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
     b->last_signal = NEVER;
@@ -190,15 +218,14 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
         check_quiet(w, c->service, c->from);
 }
 
-static bool is_live(enum service_state state)
-{
-    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
-}
-
 /* A life is over: what was waiting is taken. */
 static void note_end(struct world *w, struct book *b, const struct engine_change *c)
 {
     take_next(b);
+    if (b->returns && b->wanted && !w->engine.shutdown && c->to != SERVICE_PENDING)
+        broken(w, "P13", "%s was to start anew, but is %s", service_name(c->service),
+               service_state_name(c->to));
+    b->returns = false;
     if (c->to == SERVICE_BACKOFF)
         check_backoff(w, c->service);
 }
@@ -218,8 +245,7 @@ void book_change(struct world *w, const struct engine_change *c)
         check_clear(w, c->service);
         b->excuses = 0;
     }
-    if ((is_live(c->from) && !is_live(c->to)) ||
-        (c->from == SERVICE_DONE && c->to != SERVICE_STOPPING))
+    if ((stops(c->from) && !stops(c->to)) || (c->from == SERVICE_DONE && c->to != SERVICE_STOPPING))
         note_end(w, b, c);
     if (c->event == EVENT_NO_FORK || (c->from == SERVICE_BACKOFF && c->event != EVENT_DEADLINE))
         b->retried = false;

@@ -56,6 +56,18 @@ static void check_waiting(struct world *w, const struct service *s)
     }
 }
 
+/* What is shown as the reason for waiting is one. */
+static void check_blocker(struct world *w, const struct service *s)
+{
+    bool failed;
+    const struct service *blocker = graph_blocker(s, &failed);
+
+    if (!blocker)
+        broken(w, "P30", "%s waits and nobody knows why", service_name(s));
+    if (failed && !will_not_come(blocker))
+        broken(w, "P30", "%s: %s is said to have failed", service_name(s), service_name(blocker));
+}
+
 /* No level was overlooked: what may start does, what may stop does. */
 static void check_levels(struct world *w, const struct service *s)
 {
@@ -68,6 +80,8 @@ static void check_levels(struct world *w, const struct service *s)
         broken(w, "P30", "%s: whether it has hope was overlooked", service_name(s));
     if (s->state == SERVICE_PENDING && (graph_clear(s) || w->engine.shutdown))
         broken(w, "P30", "%s was not started", service_name(s));
+    if (s->state == SERVICE_PENDING)
+        check_blocker(w, s);
     if (stoppable && graph_quiet(s))
         broken(w, "P30", "%s was not stopped", service_name(s));
 }

@@ -68,13 +68,15 @@ static struct service *main_service(const struct world *w, const struct proc *p)
     return c && c->kind == CHILD_MAIN ? c->service : NULL;
 }
 
+/* The report's pipe closes at the exec, and at a death before it as well. */
 static void hear(struct world *w, struct proc *p)
 {
     struct service *s = main_service(w, p);
+    bool closed = p->executed || (p->state == PROC_ZOMBIE && !p->exec_failed);
 
-    if (p->executed && !p->reported && s)
+    if (closed && !p->reported && s)
         event(w, s, EVENT_EXEC_OK, NULL);
-    p->reported = p->executed;
+    p->reported = closed;
     if (p->says_ready && !p->heard && s)
         event(w, s, EVENT_READY, NULL);
     p->heard = p->says_ready;

@@ -197,6 +197,8 @@ static void thaw(struct kernel *k, struct proc *p, msec now)
     bool poked = p->poked && p->state == PROC_RUNS;
 
     p->thaw_at = 0;
+    if (p->doomed && p->ready_at <= now) /* it hung in the call that says so */
+        p->says_ready = true;
     if (p->doomed) {
         die(k, p, SIGKILL, now);
     } else if (poked) {

@@ -35,7 +35,7 @@ static void op_wish(struct world *w, enum engine_event wish)
     if (wish == EVENT_AGAIN)
         book_again(b);
     else
-        b->wanted = false;
+        book_down(b);
     engine_event(&w->engine, s, wish, w->now, NULL);
 }
 

@@ -146,9 +146,11 @@ struct book {
     unsigned n_needs;
     enum service_state state;
     msec entered;
+    bool returns; /* after this life it starts anew, whatever its policy */
     /* the present stop */
     bool main_died;   /* during it, or before */
     unsigned died_in; /* the turn in which it did */
+    bool quiet;       /* it began with QUIET */
     bool drains;      /* was ready when it began */
     msec began, last_signal;
     unsigned excuses; /* crashes of ours since then: a signal may have been sent twice */
@@ -223,6 +225,7 @@ void book_change(struct world *, const struct engine_change *);
 void book_event(struct world *, const struct service *, enum engine_event);
 void book_up(struct world *, struct book *);
 void book_again(struct book *);
+void book_down(struct book *);
 struct service *book_service(const struct world *, unsigned id);
 
 /* ---- the invariants ---- */

@@ -61,22 +61,19 @@ const char *action_name(enum service_action a)
     return names[__builtin_ctz(a)];
 }
 
-#ifdef SIM_HISTORY
+/* P03: each change leaves one record, with a text that fits. */
 void history_note(struct world *w, const struct engine_change *change)
 {
     struct history_record r = history_from_change(change);
+    uint64_t before = w->history.last, missed;
     char text[HISTORY_TEXT_MAX];
 
-    history_add(&w->history, &r);
-    if (tracing || (events & 63) == 0)
-        history_text(&r, text, sizeof text);
+    if (history_add(&w->history, &r)->sequence != before + 1 ||
+        history_next(&w->history, before, &missed)->sequence != before + 1 || missed)
+        broken(w, "P03", "%s: its record is not there", service_name(change->service));
+    if ((events & 31) == 0 && history_text(&r, text, sizeof text) >= sizeof text)
+        broken(w, "P03", "%s: its text is too long", service_name(change->service));
 }
-#else
-void history_note(struct world *w, const struct engine_change *change)
-{
-    (void)w, (void)change;
-}
-#endif
 
 /* ---- coverage ---- */
 
@@ -128,13 +125,22 @@ static bool is_possible(enum service_state state, enum engine_event event)
     return possible;
 }
 
+/* The engine says QUIET only to what can stop, HURRY only to what is stopping. */
+static bool is_said(enum service_state state, enum engine_event event)
+{
+    if (event == EVENT_QUIET)
+        return state == SERVICE_STARTING || state == SERVICE_RUNNING || state == SERVICE_DONE;
+    return event != EVENT_HURRY || state == SERVICE_STOPPING;
+}
+
 static bool print_cells(void)
 {
     unsigned live = 0, met = 0;
 
     for (int s = 0; s < SERVICE_STATE_COUNT; s++)
         for (int e = 0; e < EVENT_COUNT; e++) {
-            if (!is_possible((enum service_state)s, (enum engine_event)e))
+            if (!is_said((enum service_state)s, (enum engine_event)e) ||
+                !is_possible((enum service_state)s, (enum engine_event)e))
                 continue;
             live++;
             met += cells[s][e] != 0;
