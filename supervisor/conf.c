@@ -194,8 +194,6 @@ static void check_names(struct check *check, const struct conf_key *key, char *c
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         if (!conf_name_valid(names[i]))
             broken(check, key, "%s = \"%.80s\" is no name of a service", key->name, names[i]);
-        else if (strcmp(names[i], check->conf->name) == 0)
-            broken(check, key, "%s names the service itself: leave it out", key->name);
         else if (in_list(names, i, names[i]))
             broken(check, key, "%s names %s twice: once is enough", key->name, names[i]);
     }

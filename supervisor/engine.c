@@ -91,19 +91,9 @@ struct service *engine_next_action(struct engine *e, enum service_action *what)
 
 /* ---- levels ---- */
 
-/* It does not change its state, but now waits for what will not come by itself. */
-static void tell_hopeless(struct engine *e, const struct service *s, msec now)
-{
-    struct engine_change change = {
-        .service = s, .from = s->state, .to = s->state, .event = EVENT_CLEAR, .now = now};
-
-    if (e->changed && s->wanted)
-        e->changed(e->self, &change);
-}
-
 /* Settled before any level is read: a dependency must not be stopped because its dependent has
  * not yet been found to be going. */
-static void settle_going(struct engine *e, msec now)
+static void settle_going(struct engine *e)
 {
     struct service *s;
 
@@ -113,8 +103,6 @@ static void settle_going(struct engine *e, msec now)
         s->going = going;
         hopeless = graph_hopeless(s);
         changed = changed || hopeless != s->hopeless;
-        if (hopeless && !s->hopeless && s->state == SERVICE_PENDING)
-            tell_hopeless(e, s, now);
         s->hopeless = hopeless;
         if (changed)
             engine_touch(e, s);
@@ -132,12 +120,28 @@ static bool may_stop(const struct engine *e, const struct service *s)
     return e->hurry || graph_quiet(s) || (s->going && s->pending & ACTION_SPAWN);
 }
 
+/* It does not change its state, but now waits for what will not come by itself. Told only when
+ * `hopeless` has settled: on its way through the set it may come and go. */
+static void tell_in_vain(struct engine *e, struct service *s, msec now)
+{
+    struct engine_change change = {
+        .service = s, .from = s->state, .to = s->state, .event = EVENT_CLEAR, .now = now};
+
+    if (s->hopeless && !s->in_vain && e->changed)
+        e->changed(e->self, &change);
+    s->in_vain = s->hopeless;
+}
+
 static void look(struct engine *e, struct service *s, msec now)
 {
+    if (s->state != SERVICE_PENDING)
+        s->in_vain = false;
     if (e->shutdown && (s->state == SERVICE_PENDING || s->state == SERVICE_BACKOFF))
         engine_event(e, s, EVENT_DOWN, now, NULL);
     else if (s->state == SERVICE_PENDING && graph_clear(s))
         engine_event(e, s, EVENT_CLEAR, now, NULL);
+    else if (s->state == SERVICE_PENDING)
+        tell_in_vain(e, s, now);
     else if (stoppable(s) && may_stop(e, s))
         engine_event(e, s, EVENT_QUIET, now, NULL);
 }
@@ -146,10 +150,10 @@ void engine_settle(struct engine *e, msec now)
 {
     struct service *s;
 
-    settle_going(e, now);
+    settle_going(e);
     while ((s = pop(e, QUEUE_LEVEL))) {
         look(e, s, now);
-        settle_going(e, now);
+        settle_going(e);
     }
 }
 

@@ -98,6 +98,8 @@ static void report_missing(struct check *k, const char *name)
 {
     char why[WHY_MAX] = "";
 
+    if (!conf_name_valid(name))
+        return; /* which conf_check tells */
     add_chain(k, 0, why);
     add(why, ", but there is no service ");
     add(why, name);

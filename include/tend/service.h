@@ -138,6 +138,7 @@ struct service {
     unsigned queued;  /* set of 1 << enum service_queue */
     bool going;       /* level must_go: is to stop, or may not start */
     bool hopeless;    /* level: will not become ready unless somebody asks for it */
+    bool in_vain;     /* it is pending and hopeless, and that was told */
     struct service *next[SERVICE_QUEUE_COUNT];
     struct edge *needs;
     size_t n_needs;

@@ -185,8 +185,9 @@ f072() {
 in_modes "pid1 subreaper user" "F072 no descriptor leaks into a service" f072
 
 f073() { # WRAPPER...
-    WRAP=("$@" prlimit --nofile=1048576:1048576)
-    local i begin
+    local i begin most=1048576
+    prlimit --nofile=$most:$most true 2>/dev/null || most=$(ulimit -Hn)
+    WRAP=("$@" prlimit "--nofile=$most:$most")
     begin=$(now)
     for i in $(seq 10); do
         service "s$i" '' pause

@@ -237,6 +237,8 @@ void book_change(struct world *w, const struct engine_change *c)
     if (!b->id) /* comes with the load that is under way */
         return;
     check_edge(w, c);
+    if (c->from == c->to)
+        return;
     if (c->from == SERVICE_RUNNING && w->now - b->started >= b->spec.healthy)
         forgive(b);
     if (c->to == SERVICE_STOPPING)

@@ -20,8 +20,11 @@ static const unsigned edges[SERVICE_STATE_COUNT] = {
     [SERVICE_FAILED] = EDGES(TO(PENDING) TO(DOWN)),
 };
 
+/* The exception: it is told, once, that what is pending waits in vain. */
 void check_edge(struct world *w, const struct engine_change *c)
 {
+    if (c->from == SERVICE_PENDING && c->to == SERVICE_PENDING && will_not_come(c->service))
+        return;
     if (!(edges[c->from] >> c->to & 1))
         broken(w, "P06", "%s: %s -> %s", service_name(c->service), service_state_name(c->from),
                service_state_name(c->to));

@@ -227,7 +227,6 @@ static void test_rules(void **state)
     expect_rule("", "command", "", 1);
     expect_rule("", "before_start", "bin/prog", 1);
     expect_rule("stop", "command", "./x", 1);
-    expect_rule("", "requires", "web", 1);
     expect_rule("", "requires", "db", 0);
     expect_rule("", "wants", "a b", 1);
     expect_rule("", "environment", "=x", 1);

@@ -91,6 +91,12 @@ static char *load_path(const char *name, struct conf_set **set)
     return load_text_of(paths, set);
 }
 
+/* Services that others may name. */
+#define STUB(name) "\nservice " name " { command = {\"/a\"} }"
+#define STUBS                                                                                      \
+    STUB("a") STUB("b") STUB("c") STUB("d") STUB("e") STUB("u") STUB("v") STUB("x") STUB("y")
+enum { N_STUBS = 9 };
+
 /* Loads one file of this text; the set must be good. */
 static struct conf_set *load_good(const char *text)
 {
@@ -144,11 +150,11 @@ static void test_every_key(void **state)
         "  stop { drain = \"1s\" signal = INT grace = \"2s\" then = {\"QUIT 3s\", \"TERM 250ms\"} "
         "command = {\"/bin/stop\"} command_timeout = \"4s\" to = mixed }\n"
         "  limits { nofile = \"1024:4096\" core = unlimited as = \"64M\" cpu = 10 }\n"
-        "}\n");
+        "}\n" STUB("cache") STUBS);
     const struct conf *web = set->at[1];
 
     (void)state;
-    assert_int_equal(set->n, 2);
+    assert_int_equal(set->n, 3 + N_STUBS);
     assert_int_equal(set->supervisor.grace, 7000);
     assert_int_equal(set->supervisor.cgroup, CONF_CGROUP_NO);
     assert_string_equal(web->name, "web");
@@ -234,7 +240,7 @@ static void test_words(void **state)
 {
     struct conf_set *set = load_good(
         "service a-b.c_d@1 { command = {/bin/x, 'it\\'s', 'c:\\d', \"\\x41\\101\\t\\e[0m\\q\", "
-        "\"\xc3\xa9\", /, /srv/, \"a;b\", \"{}()+,*\"} after += {u} after += {v} }");
+        "\"\xc3\xa9\", /, /srv/, \"a;b\", \"{}()+,*\"} after += {u} after += {v} }" STUBS);
     char *const *command = set->at[0]->command;
 
     (void)state;
@@ -266,8 +272,8 @@ static void test_line_ends(void **state)
 
 static void test_appending(void **state)
 {
-    struct conf_set *set =
-        load_good(WEB("after = {a}\nafter += {b, c}\nafter += d\nwants += {e}\nrequires = {}"));
+    struct conf_set *set = load_good(
+        WEB("after = {a}\nafter += {b, c}\nafter += d\nwants += {e}\nrequires = {}") STUBS);
     const struct conf *web = set->at[0];
 
     (void)state;
@@ -477,7 +483,6 @@ static void test_values(void **state)
         {"type = oneshot restart { policy = always }",
          "restart.policy = always would run a oneshot for ever: write on-failure or never, or type "
          "= process"},
-        {"requires = {web}", "requires names the service itself: leave it out"},
         {"after = {a, b, a}", "after names a twice: once is enough"},
         {"wants = {\"../x\"}", "wants = \"../x\" is no name of a service"},
         {"environment = {A=b}", "= in the list of environment: write the word in quotes"},
@@ -500,7 +505,7 @@ static void test_values(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        snprintf(text, sizeof(text), WEB("\n # c\n%s\n"), cases[i].key);
+        snprintf(text, sizeof(text), WEB("\n # c\n%s\n") STUBS, cases[i].key);
         snprintf(problems, sizeof(problems), "a.conf:4: web: %s\n", cases[i].why);
         expect(text, problems);
     }
@@ -541,13 +546,28 @@ static void test_twice(void **state)
     (void)state;
     expect(WEB("nice = 3\n# x\nnice = 4\n"),
            "a.conf:4: web: nice is already set in line 2: leave one out\n");
-    expect(WEB("after += {a}\nafter = {b}\n"),
+    expect(WEB("after += {a}\nafter = {b}\n") STUBS,
            "a.conf:3: web: after is already set in line 2: leave one out\n");
     expect(WEB("stop { grace = \"1s\" }\nstop { grace = \"1s\" }\n"),
            "a.conf:3: web: stop.grace is already set in line 2: leave one out\n");
     expect(WEB("restart { delay = \"1s\" }\nstop { grace = \"1s\" }\n"), "");
     expect("supervisor { grace = \"1s\" }\nsupervisor { grace = \"2s\" }\n" WEB(""),
            "a.conf:2: supervisor: grace is already set in line 1: leave one out\n");
+}
+
+/* All of it is told, but nothing is told to be missing that may be in what could not be read. */
+static void test_order(void **state)
+{
+    (void)state;
+    expect(
+        "service a { command = {\"/a\"} requires = {b} }\n"
+        "service b { command = {\"/a\"} wants = {a} nice = x }\n"
+        "service c { command = {\"/a\"} after = {d} }\n",
+        "a.conf:1: a: waits for itself: a requires b, b wants a; take one of these out\n"
+        "a.conf:2: b: nice = \"x\" is not right: write a decimal number from -20 to 19\n"
+        "a.conf:3: c: c is after d, but there is no service d; define it or take the name out\n");
+    expect("service c { command = {\"/a\"} after = {d} }\nservice d {\n",
+           "a.conf:2: d: service { has no end: write }\n");
 }
 
 static void test_twins(void **state)
@@ -655,8 +675,8 @@ static void test_drop_ins(void **state)
     (void)state;
     mkdir(path_of("p"), 0755);
     mkdir(path_of("p/web.conf.d"), 0755);
-    write_text("p/web.conf", WEB("nice = 3\nafter = {a}\nwants = {w}\nstop { grace = \"1s\" }\n"
-                                 "success = {3}\nstop { then = {\"INT 1s\"} }\n"));
+    write_text("p/web.conf", WEB("nice = 3\nafter = {a}\nwants = {x}\nstop { grace = \"1s\" }\n"
+                                 "success = {3}\nstop { then = {\"INT 1s\"} }\n") STUBS);
     write_text("p/web.conf.d/1.conf", "service web {\n nice = 5\n after += {b}\n wants = {v}\n"
                                       "directory = \"sub\"\n success += {4}\n"
                                       "stop { then += {\"QUIT 2s\"} } }\n"
@@ -664,7 +684,7 @@ static void test_drop_ins(void **state)
     write_text("p/web.conf.d/2.conf", "service web {\n nice = 6\n after += {c}\n }");
     assert_string_equal(load_path("p/web.conf", &set), "");
     web = set->at[0];
-    assert_int_equal(set->n, 1);
+    assert_int_equal(set->n, 1 + N_STUBS);
     assert_int_equal(web->nice, 6);
     assert_string_equal(web->after[2], "c");
     assert_string_equal(web->wants[0], "v");
@@ -680,10 +700,10 @@ static void test_drop_ins(void **state)
                                       "service web { nice = 40\n after += {web} }");
     assert_string_equal(
         load_path("p", &set),
+        "p/web.conf:1: web: waits for itself: web is after web; take one of these out\n"
         "p/web.conf.d/2.conf:2: db: is no service of the file that this drop-in belongs to\n"
         "p/web.conf.d/2.conf:3: web: nice = \"40\" is not right: write a decimal number from -20 "
-        "to 19\n"
-        "p/web.conf.d/2.conf:4: web: after names the service itself: leave it out\n");
+        "to 19\n");
 }
 
 static void test_supervisor_twice(void **state)
@@ -893,17 +913,29 @@ static void test_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_key),      cmocka_unit_test(test_comments),
-        cmocka_unit_test(test_words),          cmocka_unit_test(test_line_ends),
-        cmocka_unit_test(test_appending),      cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_syntax),         cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_values),         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_twice),          cmocka_unit_test(test_twins),
-        cmocka_unit_test(test_folder),         cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_missing),        cmocka_unit_test(test_drop_ins),
-        cmocka_unit_test(test_default_places), cmocka_unit_test(test_supervisor_twice),
-        cmocka_unit_test(test_relative),       cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_trust),          cmocka_unit_test(test_child),
+        cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_line_ends),
+        cmocka_unit_test(test_appending),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_drop_ins),
+        cmocka_unit_test(test_default_places),
+        cmocka_unit_test(test_supervisor_twice),
+        cmocka_unit_test(test_relative),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_child),
         cmocka_unit_test(test_again),
     };
 
