@@ -33,8 +33,7 @@ const struct history_record *history_next(const struct history *h, uint64_t afte
 /* Of a path too long its end, which tells the most. */
 static void set_what(struct history_record *r, const struct service *s)
 {
-    char *const *argv = s->preparing ? s->conf->before_start : s->conf->command;
-    const char *path = argv ? argv[0] : "";
+    const char *path = s->preparing ? s->conf->before_start[0] : s->conf->command[0];
     size_t n = strlen(path);
 
     if (n < sizeof r->what)
@@ -78,7 +77,7 @@ static void set_limit(struct history_record *r, const struct conf *c)
     r->next = c->restart.window;
 }
 
-/* What a pending service needs and will not get by itself. */
+/* What a pending service needs and will not get by itself: told without a change of state. */
 static void set_need(struct history_record *r, const struct service *s)
 {
     bool failed;
@@ -86,6 +85,15 @@ static void set_need(struct history_record *r, const struct service *s)
 
     if (blocker && failed)
         snprintf(r->what, sizeof r->what, "%s", service_name(blocker));
+}
+
+/* Pending again because before_start has done its part, not because it was given up. */
+static uint8_t process_of(const struct engine_change *c)
+{
+    const struct service *s = c->service;
+    bool before = c->to == SERVICE_PENDING ? s->prepared : s->preparing;
+
+    return before ? HISTORY_BEFORE : HISTORY_MAIN;
 }
 
 struct history_record history_from_change(const struct engine_change *c)
@@ -97,9 +105,7 @@ struct history_record history_from_change(const struct engine_change *c)
                                .to = (uint8_t)c->to,
                                .event = (uint8_t)c->event,
                                .cause = (uint8_t)s->cause,
-                               .process = s->preparing || (c->to == SERVICE_PENDING && s->prepared)
-                                              ? HISTORY_BEFORE
-                                              : HISTORY_MAIN,
+                               .process = process_of(c),
                                .pid = s->pid,
                                .exit = s->last_exit,
                                .error = s->error,
@@ -110,13 +116,13 @@ struct history_record history_from_change(const struct engine_change *c)
     snprintf(r.name, sizeof r.name, "%s", service_name(s));
     if (r.age < 0)
         r.age = 0; /* a fork is dated by the end of its millisecond */
-    if (r.error)
+    if (c->to == SERVICE_STOPPING && r.error)
         set_what(&r, s);
     if (c->to == SERVICE_BACKOFF)
         r.next = s->deadline - c->now;
     if (c->to == SERVICE_FAILED)
         set_limit(&r, s->conf);
-    if (c->to == SERVICE_PENDING)
+    if (c->to == SERVICE_PENDING && c->from == SERVICE_PENDING)
         set_need(&r, s);
     if (c->to == SERVICE_STUCK)
         r.count = s->members + (s->pid != 0) + (s->command != 0);

@@ -26,7 +26,7 @@ static bool is_detail(const struct engine_change *c)
 {
     switch (c->to) {
     case SERVICE_PENDING:
-        return !c->service->hopeless && c->from != SERVICE_PENDING;
+        return c->from != SERVICE_PENDING; /* else: it waits in vain */
     case SERVICE_STARTING:
         return true;
     case SERVICE_DOWN:

@@ -60,7 +60,11 @@ bool process_group_has_child(pid_t group)
 
 static bool allowed(pid_t pid)
 {
-    return pid > 1 && pid != getpid();
+    static pid_t self;
+
+    if (!self)
+        self = getpid();
+    return pid > 1 && pid != self;
 }
 
 static int refuse(void)

@@ -34,5 +34,5 @@ $(BUILD)/tests/unit/test_graph: $(call obj,graph service $(CONF))
 $(BUILD)/tests/unit/test_graph: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
 ENGINE := engine engine_life engine_reload graph backoff service $(CONF)
-$(BUILD)/tests/unit/test_engine: $(call obj,$(ENGINE))
+$(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_reload): $(call obj,$(ENGINE))
 $(BUILD)/tests/unit/test_history: $(call obj,history $(ENGINE))

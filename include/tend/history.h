@@ -23,7 +23,7 @@ enum history_process {
     HISTORY_PROCESS_COUNT
 };
 
-enum { HISTORY_WHAT_MAX = 64 };
+enum { HISTORY_WHAT_MAX = CONF_NAME_MAX + 1 };
 struct history_record {
     uint64_t sequence; /* counts all records ever, from 1 */
     msec at;
@@ -42,7 +42,8 @@ struct history_record {
     struct service_exit exit;
     int error, error_step;
     const char *step;            /* of error_step: constant text, filled by the caller; or NULL */
-    char what[HISTORY_WHAT_MAX]; /* what could not be executed; of a long path the end */
+    char what[HISTORY_WHAT_MAX]; /* what could not be executed (of a long path the end); to PENDING:
+                                  * whom it needs in vain */
     unsigned tries;              /* failures in a row */
     msec next; /* to BACKOFF: until the next try; to FAILED: the window of count */
     msec age;  /* what ended had lasted so long: a life, a stop, a start */

@@ -52,8 +52,8 @@ void persist_load(const struct persist_record *, struct service *);
  * and the pid: a child that no record names may be its own. */
 bool persist_forking(const struct service *);
 
-/* Whose exit was written ahead: where one of these two (0: none) is still a zombie of ours, it is to
- * be reaped before persist_resume, which tells the service. */
+/* Whose exit was written ahead: where one of these two (0: none) is still a zombie of ours, it is
+ * to be reaped before persist_resume, which tells the service. */
 void persist_ended(const struct persist_record *, pid_t *pid, pid_t *command);
 
 /* What the kernel says of the record's processes after an exec. */
@@ -67,7 +67,8 @@ struct persist_world {
  * was only intended, a process that was reaped before the crash (with the exit that was written
  * ahead), actions that may not have been done (a signal is rather sent twice than not at all).
  *
- * Where an exit was written ahead, the service is told of it, whoever has that pid now. Actions are carried out before the next event or deadline is looked at.
+ * Where an exit was written ahead, the service is told of it, whoever has that pid now. Actions are
+ * carried out before the next event or deadline is looked at.
  *
  * For this to hold, a service is saved after its actions were carried out, not between taking one
  * (engine_next_action) and doing it; except before a fork, where that is the intent. */

@@ -92,6 +92,14 @@ f008_bytes() {
 }
 run_config "F008 NUL and control bytes" f008_bytes
 
+f008_eio() {
+    lacks strace && return
+    good a >"$D/a.conf"
+    WRAP=(strace -f -qq -o /dev/null -P "$D/a.conf" -e trace='read,pread64' -e 'inject=read,pread64:error=EIO')
+    refused 'a\.conf'
+}
+run_config "F008 a file that cannot be read" f008_eio
+
 missing_file() {
     must "in time" in_time 20000 try_tend -c "$T/no-such-file"
     must "refused: $STATUS" refused_status
@@ -138,11 +146,11 @@ f030_two_files() {
 }
 f030_case() {
     put a.conf "$(printf '%s\n%s' "$(good Same)" "$(good same)")"
-    accepted
+    refused 'a\.conf:2.*Same.*a\.conf:1'
 }
 run_config "F030 one name twice in a file" f030_one_file
 run_config "F030 one name twice in two files: both places are told" f030_two_files
-run_config "F030 names differ by case: two services" f030_case
+run_config "F030 names that differ by case only" f030_case
 
 # ---- F031: dependencies ----
 chain() { # KEY NAME DEPENDENCY

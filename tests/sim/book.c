@@ -154,7 +154,6 @@ static void take_record(struct world *w, unsigned slot)
     *b = (struct book){.id = ++w->ids,
                        .name = name,
                        .state = s->state,
-                       .entered = w->now,
                        .spec = w->config.at[name],
                        .line = w->config.version[name],
                        .rises = w->config.at[name].start == CONF_AUTO,
@@ -209,8 +208,10 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
     b->commanded = false;
     b->quiet = c->event == EVENT_QUIET;
     b->returns = b->returns || b->quiet;
+    b->commands = b->quiet && c->from != SERVICE_STARTING && b->spec.command;
     b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
+    b->start_left = b->start_by > w->now ? b->start_by - w->now : 0;
     b->last_signal = NEVER;
     b->signals = 0;
     b->main_died = c->event == EVENT_EXITED;
@@ -221,6 +222,8 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
 /* A life is over: what was waiting is taken. */
 static void note_end(struct world *w, struct book *b, const struct engine_change *c)
 {
+    if (stops(c->from) && b->commands && !b->commanded && !b->main_died && !w->engine.hurry)
+        broken(w, "P31", "%s: its stop command was left out", service_name(c->service));
     take_next(b);
     if (b->returns && b->wanted && !w->engine.shutdown && c->to != SERVICE_PENDING)
         broken(w, "P13", "%s was to start anew, but is %s", service_name(c->service),
@@ -254,7 +257,6 @@ void book_change(struct world *w, const struct engine_change *c)
     if (c->from == SERVICE_BACKOFF && c->to == SERVICE_PENDING && c->event == EVENT_UP)
         forgive(b);
     b->state = c->to;
-    b->entered = w->now;
 }
 
 static void note_start(struct world *w, struct book *b, const struct service *s)

@@ -57,6 +57,15 @@ static const char *missing(const struct world *w, const struct service *d, enum 
     return d->state == SERVICE_RUNNING ? NULL : "is not ready";
 }
 
+/* P12: every start has its time, and what lies between before_start and command is not counted. */
+static void check_start_time(struct world *w, const struct service *s, struct book *b)
+{
+    b->start_by = w->now + (s->prepared ? b->start_left : b->spec.timeout);
+    if (s->deadline != b->start_by)
+        broken(w, "P12", "%s: has to be ready by %lld, not %lld", service_name(s),
+               (long long)b->start_by, (long long)s->deadline);
+}
+
 /* P09, P10, P01: at the decision. */
 void check_clear(struct world *w, const struct service *s)
 {
@@ -69,6 +78,7 @@ void check_clear(struct world *w, const struct service *s)
     for (unsigned i = 0; i < SLOTS; i++)
         if (w->book[i].id && w->book[i].id != b->id && w->book[i].name == b->name)
             broken(w, "P01", "%s starts beside its predecessor", name);
+    check_start_time(w, s, b);
     if (b->retried && w->now < b->started + b->spec.delay)
         broken(w, "P11", "%s starts again after %lld ms", name, (long long)(w->now - b->started));
 }

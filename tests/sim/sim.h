@@ -5,7 +5,8 @@
  *   kernel.c   processes: they exec, exit, fork, stop, hang, ignore signals; pids are used again
  *   habits.c   how each of them will behave
  *   confs.c    random configs and random edits of them
- *   driver.c   one wake-up and the actions, as the real driver does them
+ *   driver.c   one wake-up, in the order of the real driver
+ *   act.c      the actions, as the real driver does them
  *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
  *   ops.c      what operators ask for
  *   check.c    the invariants, from a book of its own about what must hold (book.c)
@@ -145,17 +146,17 @@ struct book {
     enum edge_kind kinds[NAMES_MAX];
     unsigned n_needs;
     enum service_state state;
-    msec entered;
-    bool returns; /* after this life it starts anew, whatever its policy */
+    msec start_by, start_left; /* over before_start and command together */
+    bool returns;              /* after this life it starts anew, whatever its policy */
     /* the present stop */
     bool main_died;   /* during it, or before */
     unsigned died_in; /* the turn in which it did */
     bool quiet;       /* it began with QUIET */
     bool drains;      /* was ready when it began */
     msec began, last_signal;
-    unsigned excuses; /* crashes of ours since then: a signal may have been sent twice */
-    unsigned signals; /* ACTION_SIGNAL in it */
-    bool commanded;
+    unsigned excuses;         /* crashes of ours since then: a signal may have been sent twice */
+    unsigned signals;         /* ACTION_SIGNAL in it */
+    bool commands, commanded; /* the stop command is due, was run */
     /* starts */
     msec started; /* of the last start, NEVER: none */
     bool retried; /* the next start follows a BACKOFF */
@@ -206,6 +207,9 @@ void crash_point(struct world *);
 void event(struct world *, struct service *, enum engine_event, const struct engine_fact *);
 void save(struct world *, const struct service *);
 void save_all(struct world *);
+void save_unless_late(struct world *, const struct service *);
+void carry_out(struct world *, struct service *, enum service_action);
+unsigned count_members(const struct world *, const struct service *);
 /* The stop and the step in which a process was told something. */
 static inline uint64_t stop_step(const struct service *s)
 {

@@ -120,7 +120,7 @@ static void test_slots_are_used_again(void **state)
 {
     (void)state;
     for (int i = 0; i < 16; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "s%d", i);
         add(name, NULL, NULL, NULL);
     }
