@@ -186,27 +186,38 @@ static int child_main(void *arg)
 
 /* ---- in the parent ---- */
 
-static bool may_share(const struct conf *c, int cgroup)
+static bool may_share(const struct conf *c)
 {
-    return CAN_SHARE && cgroup < 0 && !c->has_ids && !c->oom_score_adj_set;
+    return CAN_SHARE && !c->has_ids && !c->oom_score_adj_set;
 }
 
 /* clone3(2) alone can start a child in a cgroup. */
-static pid_t fork_into(int cgroup)
+static pid_t clone_into(struct spawn *s, int cgroup, bool share)
 {
     struct clone_args args = {
         .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup};
+    long pid;
 
-    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (!share)
+        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    args.flags |= CLONE_VM;
+    args.stack = (uint64_t)(uintptr_t)s->stack;
+    args.stack_size = SPAWN_STACK;
+    pid = raw_clone3(&args, child_main, s);
+    if (pid >= 0)
+        return (pid_t)pid;
+    errno = (int)-pid;
+    return -1;
 }
 
 static pid_t fork_child(struct spawn *s, const struct conf *c, int cgroup)
 {
+    bool share = may_share(c);
     pid_t pid;
 
-    if (may_share(c, cgroup))
+    if (share && cgroup < 0)
         return clone(child_main, s->stack + SPAWN_STACK, CLONE_VM | SIGCHLD, s);
-    pid = cgroup >= 0 ? fork_into(cgroup) : fork();
+    pid = cgroup >= 0 ? clone_into(s, cgroup, share) : fork();
     if (pid == 0)
         child_main(s);
     return pid;

@@ -205,6 +205,13 @@ static void copy_limits(struct spawn *s, const struct conf *c)
     s->n_limits = c->n_limits;
 }
 
+static char *align(void *at)
+{
+    uintptr_t misfit = (uintptr_t)at % sizeof(max_align_t);
+
+    return (char *)at + (misfit ? sizeof(max_align_t) - misfit : 0);
+}
+
 struct spawn *spawn_block_new(const struct spawn_common *common, const struct conf *c,
                               char *const *argv)
 {
@@ -226,7 +233,7 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     if (c->oom_score_adj_set)
         s->oom_length = snprintf(s->oom_score_adj, sizeof s->oom_score_adj, "%d", c->oom_score_adj);
     copy_limits(s, c);
-    s->stack = (char *)(s + 1);
+    s->stack = align(s + 1);
     a.at = s->stack + SPAWN_STACK;
     s->argv = take_list(&a, argv);
     s->envp = take_environment(&a, common, c);

@@ -9,7 +9,8 @@
  * CLONE_VM), on a stack of its own, which is twice as fast with many services and, unlike
  * vfork(2), does not suspend us when the exec blocks. It does not where it would change its
  * identity (another user could then look into our memory) or its OOM score (the kernel sets that
- * for all who share memory), or is to start in a cgroup. */
+ * for all who share memory).
+ */
 #ifndef TEND_SPAWN_H
 #define TEND_SPAWN_H
 

@@ -28,11 +28,11 @@ struct spawn {
     bool nice_set, has_ids, no_new_privs;
     char oom_score_adj[16];
     int oom_length; /* 0: leave it */
-    char *stack;
+    char *stack;    /* of SPAWN_STACK bytes, aligned as the ABI asks at both ends */
 };
 
 /* Enough for the few frames of the child and for one signal frame of any processor. */
-enum { SPAWN_STACK = 16384 };
+enum { SPAWN_STACK = 8192 };
 
 /* NULL when out of memory. */
 struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *, char *const *argv);
