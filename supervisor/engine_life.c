@@ -141,6 +141,7 @@ static void begin_stop(struct engine *e, struct service *s, enum service_cause c
 static enum service_cause why_going(const struct engine *e, const struct service *s)
 {
     return e->shutdown  ? CAUSE_SHUTDOWN
+           : s->doomed  ? CAUSE_REMOVED
            : !s->wanted ? CAUSE_REQUEST
            : s->again   ? CAUSE_AGAIN
                         : CAUSE_REQUIREMENT;
@@ -171,7 +172,7 @@ static bool succeeded(const struct service *s)
 static void settle_down(struct engine *e, struct service *s, msec now, enum engine_event event)
 {
     s->again = s->prepared = s->ready = false;
-    if (s->doomed)
+    if (s->doomed && !e->shutdown) /* the report is to tell of it */
         engine_want(e, s, ACTION_FREE);
     enter(e, s, SERVICE_DOWN, now, event);
 }

@@ -9,6 +9,8 @@
 
 struct parser {
     cfg_t *cfg;
+    bool *known; /* what it has options for: of each of conf_keys, then of conf_supervisor_keys */
+    bool *wanted;
     struct problems *problems;
     /* of the file being read */
     const struct load_file *file;
@@ -255,19 +257,23 @@ static cfg_opt_t section_option(const char *name, cfg_opt_t *options, cfg_flag_t
     return section;
 }
 
-/* The keys of one section, and within the outermost each inner section once. */
-static cfg_opt_t *options_new(const struct conf_key *keys, size_t n, const char *section)
+/* The known keys of one section, and within the outermost each inner section once. */
+static cfg_opt_t *options_new(const struct conf_key *keys, const bool *known, size_t n,
+                              const char *section)
 {
-    cfg_opt_t *options = load_must(calloc(2 * n + 1, sizeof(*options)));
+    cfg_opt_t *options = load_must(calloc(n + 1, sizeof(*options)));
     const char *last = "";
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++) {
         const char *inner = keys[i].section;
+        if (!known[i])
+            continue;
         if (strcmp(inner, section) == 0)
             options[used++] = option(&keys[i]);
         else if (*section == '\0' && strcmp(inner, last) != 0)
-            options[used++] = section_option(inner, options_new(keys, n, inner), CFGF_NONE, NULL);
+            options[used++] =
+                section_option(inner, options_new(keys, known, n, inner), CFGF_NONE, NULL);
         last = inner;
     }
     return options;
@@ -281,28 +287,67 @@ static void options_free(cfg_opt_t *options)
     free(options);
 }
 
-struct parser *parser_new(struct problems *problems)
+static cfg_t *options_init(const bool *known)
 {
-    struct parser *p = load_must(calloc(1, sizeof(*p)));
-    cfg_opt_t *service = options_new(conf_keys, conf_keys_n, "");
-    cfg_opt_t *supervisor = options_new(conf_supervisor_keys, conf_supervisor_keys_n, "");
+    cfg_opt_t *service = options_new(conf_keys, known, conf_keys_n, "");
+    cfg_opt_t *supervisor =
+        options_new(conf_supervisor_keys, known + conf_keys_n, conf_supervisor_keys_n, "");
     cfg_opt_t root[] = {
         section_option("service", service, CFGF_MULTI | CFGF_TITLE, take_service),
         section_option("supervisor", supervisor, CFGF_NONE, take_supervisor),
         CFG_END(),
     };
+    cfg_t *cfg = load_must(cfg_init(root, CFGF_NONE));
 
-    p->problems = problems;
-    p->cfg = load_must(cfg_init(root, CFGF_NONE));
-    cfg_set_error_function(p->cfg, report_parser);
+    cfg_set_error_function(cfg, report_parser);
     options_free(service);
     options_free(supervisor);
+    return cfg;
+}
+
+/* The parser copies all options for each service, and frees them after it: it gets only those that
+ * this file needs. */
+static void prepare(struct parser *p)
+{
+    size_t n = conf_keys_n + conf_supervisor_keys_n;
+    const struct text_item *item = p->outline.items;
+    bool service = true, *swap = p->known;
+
+    memset(p->wanted, 0, n * sizeof(*p->wanted));
+    for (size_t i = 0; i < p->outline.n; i++, item++) {
+        if (item->what != TEXT_KEY)
+            service = item->what == TEXT_SERVICE;
+        else if (service)
+            p->wanted[item->key - conf_keys] = true;
+        else
+            p->wanted[conf_keys_n + (size_t)(item->key - conf_supervisor_keys)] = true;
+    }
+    if (p->cfg != NULL && memcmp(p->wanted, p->known, n * sizeof(*p->wanted)) == 0)
+        return;
+    if (p->cfg != NULL)
+        cfg_free(p->cfg);
+    p->known = p->wanted;
+    p->wanted = swap;
+    p->cfg = options_init(p->known);
+}
+
+struct parser *parser_new(struct problems *problems)
+{
+    struct parser *p = load_must(calloc(1, sizeof(*p)));
+    size_t n = conf_keys_n + conf_supervisor_keys_n;
+
+    p->problems = problems;
+    p->known = load_must(calloc(n, sizeof(*p->known)));
+    p->wanted = load_must(calloc(n, sizeof(*p->wanted)));
     return p;
 }
 
 void parser_free(struct parser *p)
 {
-    cfg_free(p->cfg);
+    if (p->cfg != NULL)
+        cfg_free(p->cfg);
+    free(p->known);
+    free(p->wanted);
     free(p);
 }
 
@@ -313,6 +358,7 @@ static void parse(struct parser *p, char *text, size_t size)
     size_t before = p->problems->n;
     FILE *stream;
 
+    prepare(p);
     /* What an earlier file left behind must not shine through. */
     cfg_free_value(cfg_getopt(p->cfg, "service"));
     cfg_free_value(cfg_getopt(p->cfg, "supervisor"));

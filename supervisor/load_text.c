@@ -97,7 +97,7 @@ static const struct conf_key *find_key(const struct scan *s, const char *section
                                        const struct token *t)
 {
     for (size_t i = 0; i < s->n_keys; i++)
-        if (strcmp(s->keys[i].section, section) == 0 && token_is(s, t, s->keys[i].name))
+        if (token_is(s, t, s->keys[i].name) && strcmp(s->keys[i].section, section) == 0)
             return &s->keys[i];
     return NULL;
 }
@@ -205,9 +205,13 @@ static void read_body(struct scan *s, const char *section, const struct token *o
 static void read_inner(struct scan *s, const char *section, const struct token *name)
 {
     const char *inner = *section == '\0' ? find_section(s, name) : NULL;
+    size_t before = s->outline->n;
 
     if (inner != NULL) {
         read_body(s, inner, name);
+        /* The parser is told of the sections that have keys. */
+        if (!s->failed && s->outline->n == before)
+            scan_blank(s, name->start, s->at);
         return;
     }
     if (find_key(s, section, name) != NULL)

@@ -270,7 +270,8 @@ struct shown token_text(const struct scan *s, const struct token *t)
 
 bool token_is(const struct scan *s, const struct token *t, const char *word)
 {
-    size_t n = strlen(word);
+    size_t n = t->end - t->start;
 
-    return t->kind == WORD && t->end - t->start == n && memcmp(s->text + t->start, word, n) == 0;
+    return t->kind == WORD && *word == s->text[t->start] && strlen(word) == n &&
+           memcmp(s->text + t->start, word, n) == 0;
 }

@@ -20,6 +20,7 @@ static_assert(ARRAY_SIZE(state_names) == SERVICE_STATE_COUNT, "a name for each s
 static const char *const cause_texts[] = {
     [CAUSE_NONE] = "none",
     [CAUSE_REQUEST] = "by request",
+    [CAUSE_REMOVED] = "removed from the config",
     [CAUSE_AGAIN] = "to be restarted",
     [CAUSE_SHUTDOWN] = "shutdown",
     [CAUSE_REQUIREMENT] = "what it requires went",

@@ -26,7 +26,8 @@ enum service_state {
 /* Why the life that ends or ended did so. */
 enum service_cause {
     CAUSE_NONE,
-    CAUSE_REQUEST, /* stopped by request, or by its removal */
+    CAUSE_REQUEST, /* stopped by request */
+    CAUSE_REMOVED, /* its config has it no longer */
     CAUSE_AGAIN,   /* restarted by request, or because its config changed */
     CAUSE_SHUTDOWN,
     CAUSE_REQUIREMENT, /* what it requires went */
