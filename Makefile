@@ -4,7 +4,9 @@
 #   make run       supervise the sample services       make san     all tests with sanitizers
 #   make test      unit, sim, live, short fuzz         make mutants the simulator must catch each
 #   make bench     figures beside the peers            make soak    the long simulation
-#   make install   DESTDIR, PREFIX
+#   make install   DESTDIR, PREFIX; make uninstall     make static  build/static/tend, alone in a file
+#
+# V=1 shows the commands; BUILD, CC, OPT, CFLAGS and LDFLAGS are yours: a change of them rebuilds.
 
 CC ?= cc
 OPT ?= -O2 -g
@@ -16,7 +18,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-st
 	-Wcast-qual -Wpointer-arith -Wsign-compare -Wvla -Wundef -Wwrite-strings -Wformat=2 \
 	-Wswitch-enum -Wimplicit-fallthrough
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -DTEND_VERSION='"$(VERSION)"'
-CFLAGS += -std=c17 $(OPT) $(WARN) -fno-plt -ffunction-sections -fdata-sections -MMD -MP
+CFLAGS += -std=c17 $(OPT) $(WARN) -fno-plt -ffunction-sections -fdata-sections
 LDFLAGS += -Wl,--gc-sections -Wl,-z,relro,-z,now
 # Linked as an archive: only the loading child runs the parser, so PID 1 should not map it.
 CONFUSE ?= -Wl,-Bstatic -lconfuse -Wl,-Bdynamic
@@ -27,19 +29,24 @@ HELPERS := $(patsubst tests/helpers/%.c,$(BUILD)/tests/%,$(wildcard tests/helper
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 obj = $(patsubst %,$(BUILD)/obj/supervisor/%.o,$(1))
+run = $(if $(V),,@echo '$(1)  $@'; )$(2)
+compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
+sub = +@$(MAKE) --no-print-directory
 
 all: $(BUILD)/.packages-build
-	@$(MAKE) --no-print-directory programs
+	$(sub) programs
 programs: $(BUILD)/tend $(DEMOS)
+	@:
 
 run: all
 	@exec $(BUILD)/tend -c services.d
 
 test: $(BUILD)/.packages-build $(BUILD)/.packages-test
-	@$(MAKE) --no-print-directory programs tests
+	$(sub) programs tests
 	@tests/run $(BUILD)
 
 tests: programs $(HELPERS) $(UNITS) $(FUZZERS) $(BUILD)/tests/sim
+	@:
 
 # ---- what must be installed ----
 $(BUILD)/.packages-%: packaging/packages.txt packaging/install-packages
@@ -47,39 +54,69 @@ $(BUILD)/.packages-%: packaging/packages.txt packaging/install-packages
 	@packaging/install-packages $*
 	@touch $@
 
+# ---- the flags that all in BUILD was built with; written as soon as they differ ----
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(CONFUSE)
+ifneq ($(strip $(file <$(BUILD)/.flags)),$(strip $(FLAGS)))
+$(shell mkdir -p $(BUILD))
+$(file >$(BUILD)/.flags,$(FLAGS))
+endif
+
 # ---- programs ----
-$(BUILD)/tend: $(call obj,$(SUPERVISOR))
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CONFUSE)
+$(BUILD)/tend: $(call obj,$(SUPERVISOR)) $(BUILD)/.flags
+	$(call run,LINK,$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CONFUSE))
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call run,CC  ,$(compile) -c -o $@ $<)
 
-$(BUILD)/%: demo/%.c
+$(BUILD)/%: demo/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $<)
 
 # ---- tests ----
-$(BUILD)/tests/%: tests/helpers/%.c
+$(BUILD)/tests/%: tests/helpers/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $< $(LDLIBS))
 
 include tests/links.mk
 
-$(BUILD)/tests/unit/%: tests/unit/%.c
+$(BUILD)/tests/unit/%: tests/unit/%.c tests/links.mk $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(LDLIBS)
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(LDLIBS))
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/links.mk $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS)
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LDLIBS))
 
-include $(wildcard tests/targets.mk)
+$(BUILD)/tests/sim: $(SIM) tests/links.mk $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call run,LINK,$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^))
+
+include $(wildcard tests/targets.mk tests/check.mk)
+
+# ---- alone in a file: needs no library where it runs ----
+static: $(BUILD)/.packages-build
+	$(sub) BUILD=$(BUILD)/static LDFLAGS='$(LDFLAGS) -static' CONFUSE=-lconfuse $(BUILD)/static/tend
+
+# ---- installing ----
+MAN8 := $(wildcard man/*.8)
+MAN5 := $(wildcard man/*.5)
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: all
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/tend
+	install -D -m 644 -t $(SHARE)/man/man5 $(MAN5)
+	install -D -m 644 -t $(SHARE)/man/man8 $(MAN8)
+	install -D -m 644 -t $(SHARE)/doc/tend/services.d services.d/*.conf
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tend
+	rm -f $(patsubst man/%,$(SHARE)/man/man5/%,$(MAN5)) $(patsubst man/%,$(SHARE)/man/man8/%,$(MAN8))
+	rm -rf $(SHARE)/doc/tend
 
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all programs run test tests clean
+.PHONY: all programs run test tests static install uninstall clean
 .DELETE_ON_ERROR:

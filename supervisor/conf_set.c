@@ -327,7 +327,7 @@ static int set_limit(const struct assign *a, const char *word)
         (word[n] == ':' && read_limit(a->key, word + n + 1, strlen(word + n + 1), &hard) != 0))
         return refuse(a, word, "is no limit: write %s, unlimited, or both limits as soft:hard",
                       a->key->high == 1 ? "bytes as in \"64M\"" : "a number");
-    if (word[n] == '\0')
+    if (word[n] != ':')
         hard = soft;
     if (soft > hard)
         return refuse(a, word, "has the soft limit over the hard one: write soft:hard");
@@ -379,7 +379,7 @@ static int set(struct assign *a)
     a->field = (char *)a->base + a->key->offset;
     if (!conf_kind_is_list(a->key->kind) && (a->n_words != 1 || a->add))
         return refuse(a, NULL, "is no list: write one value after =");
-    if (set_one(a, a->words[0]) != 0)
+    if (set_one(a, a->n_words > 0 ? a->words[0] : "") != 0)
         return -1;
     if (a->key->noted != 0)
         *(bool *)((char *)a->base + a->key->noted) = true;

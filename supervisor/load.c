@@ -63,32 +63,65 @@ static const struct load_file *read_file(struct load *load, const char *path, bo
     return file;
 }
 
-/* The files of a folder, in order of name; false: it does not exist. */
-static bool read_folder(struct load *load, const char *folder,
-                        bool (*read)(struct load *, const char *path))
+static char *path_join(const char *folder, const char *name)
 {
-    const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    size_t n = strlen(folder), m = strlen(name) + 1;
+    bool slash = n > 0 && folder[n - 1] != '/';
+    char *path = load_must(malloc(n + slash + m));
+
+    memcpy(path, folder, n);
+    path[n] = '/';
+    memcpy(path + n + slash, name, m);
+    return path;
+}
+
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "NAME.conf.d"; all others are "NAME.conf". */
+static bool is_drop_in_folder(const char *name)
+{
+    return name[strlen(name) - 2] == '.';
+}
+
+/* What is done with each file of a folder; drop_ins: a folder of its drop-ins may exist. False: the
+ * file does not exist. */
+typedef bool read_function(struct load *, const char *path, bool drop_ins);
+
+static void read_listed(struct load *load, const char *folder, char **names, size_t i, size_t n,
+                        read_function *read)
+{
+    char with_suffix[NAME_MAX + 3], *wanted = with_suffix, *path = path_join(folder, names[i]);
+
+    snprintf(with_suffix, sizeof(with_suffix), "%s.d", names[i]);
+    if (!read(load, path, bsearch(&wanted, names, n, sizeof(*names), compare_words) != NULL))
+        problem_add(&load->problems, file_new(load, path, false)->path, 0, "",
+                    "cannot be opened: it is gone, or a link to nothing");
+    free(path);
+}
+
+/* The files of a folder, in order of name; false: it does not exist. */
+static bool read_folder(struct load *load, const char *folder, read_function *read)
+{
     char why[256], **names;
+    size_t n = 0;
     bool missing;
 
-    names = host_list_folder(folder, &missing, why, sizeof(why));
+    names = host_list_folder(folder, &n, &missing, why, sizeof(why));
     if (names == NULL && !missing)
         problem_add(&load->problems, file_new(load, folder, false)->path, 0, "", "%s", why);
-    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        char *path;
-        if (asprintf(&path, "%s%s%s", folder, slash, names[i]) < 0)
-            load_must(NULL);
-        if (!read(load, path))
-            problem_add(&load->problems, file_new(load, path, false)->path, 0, "",
-                        "cannot be opened: it is gone, or a link to nothing");
-        free(path);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!is_drop_in_folder(names[i]))
+            read_listed(load, folder, names, i, n, read);
     load_words_free(names);
     return !missing;
 }
 
-static bool read_drop_in(struct load *load, const char *path)
+static bool read_drop_in(struct load *load, const char *path, bool drop_ins)
 {
+    (void)drop_ins;
     return read_file(load, path, true) != NULL;
 }
 
@@ -164,6 +197,8 @@ static void find_ids(struct judged *judged)
     const struct conf_key *key = NULL;
     char why[256];
 
+    if (conf->user == NULL && conf->group == NULL && conf->groups == NULL)
+        return;
     for (size_t i = set->n; i > 0 && set->n - i < NEAR; i--) {
         int rc = host_copy_ids(conf, set->at[i - 1]);
         if (rc < 0)
@@ -200,18 +235,25 @@ static void draft_finish(struct load *load, struct load_draft *draft, const stru
     free(draft->places);
 }
 
-/* A file with its drop-ins; false: it does not exist. */
-static bool read_main_file(struct load *load, const char *path)
+static void read_drop_ins(struct load *load, const char *path)
 {
-    const struct load_file *file = read_file(load, path, false);
     char *folder;
 
-    if (file == NULL)
-        return false;
     if (asprintf(&folder, "%s.d", path) < 0)
         load_must(NULL);
     read_folder(load, folder, read_drop_in);
     free(folder);
+}
+
+/* A file with its drop-ins; false: it does not exist. */
+static bool read_main_file(struct load *load, const char *path, bool drop_ins)
+{
+    const struct load_file *file = read_file(load, path, false);
+
+    if (file == NULL)
+        return false;
+    if (drop_ins)
+        read_drop_ins(load, path);
     for (size_t i = 0; i < load->drafts.n; i++)
         draft_finish(load, &load->drafts.at[i], file);
     load->drafts.n = 0;
@@ -224,7 +266,7 @@ static bool read_path(struct load *load, const char *path)
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return read_folder(load, path, read_main_file);
-    return read_main_file(load, path);
+    return read_main_file(load, path, true);
 }
 
 static void read_defaults(struct load *load)

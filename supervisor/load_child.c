@@ -77,9 +77,5 @@ int load_child(char *const *paths, int fd)
     rc = set != NULL ? pack_set(set, &pack) : pack_problems(problems, &pack);
     if (rc == 0)
         rc = write_all(fd, pack.data, pack.size);
-    rc = rc != 0 ? 2 : set == NULL;
-    free(pack.data);
-    conf_set_free(set);
-    load_words_free(problems);
-    return rc;
+    return rc != 0 ? 2 : set == NULL;
 }

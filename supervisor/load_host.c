@@ -47,14 +47,23 @@ static int check_folder(const char *path, char *why, size_t n)
     return 0;
 }
 
+/* Whether path is the folder that was found good, or above it. */
+static bool is_known_good(const struct host_folders *folders, const char *path)
+{
+    size_t n = strlen(path);
+
+    return *folders->trusted != '\0' && strncmp(path, folders->trusted, n) == 0 &&
+           (folders->trusted[n] == '\0' || folders->trusted[n] == '/' || strcmp(path, "/") == 0);
+}
+
 static int check_folders(struct host_folders *folders, const char *folder, char *why, size_t n)
 {
     char path[PATH_MAX], *slash;
 
-    if (strcmp(folder, folders->trusted) == 0)
+    if (is_known_good(folders, folder))
         return 0;
     snprintf(path, sizeof(path), "%s", folder);
-    while (*path != '\0') {
+    while (*path != '\0' && !is_known_good(folders, path)) {
         if (check_folder(path, why, n) != 0)
             return -1;
         slash = strrchr(path, '/');
@@ -70,31 +79,45 @@ const char *host_folder(struct host_folders *folders, const char *path, char *wh
 {
     const char *slash = strrchr(path, '/');
     size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char *asked, *real;
 
-    if (length >= sizeof(folders->asked)) {
+    if (length >= sizeof(folders->known[0].asked)) {
         refuse(why, n, "has too long a path");
         return NULL;
     }
-    if (*folders->real != '\0' && strlen(folders->asked) == length &&
-        memcmp(folders->asked, path, length) == 0)
-        return folders->real;
-    memcpy(folders->asked, path, length);
-    folders->asked[length] = '\0';
-    if (realpath(length == 0 ? "." : folders->asked, folders->real) != NULL)
-        return folders->real;
-    *folders->real = '\0';
+    for (int i = 0; i < 2; i++, folders->last ^= 1) {
+        real = folders->known[folders->last].real;
+        asked = folders->known[folders->last].asked;
+        if (*real != '\0' && memcmp(asked, path, length) == 0 && asked[length] == '\0')
+            return real;
+    }
+    folders->last ^= 1;
+    real = folders->known[folders->last].real;
+    asked = folders->known[folders->last].asked;
+    memcpy(asked, path, length);
+    asked[length] = '\0';
+    if (realpath(length == 0 ? "." : asked, real) != NULL)
+        return real;
+    *real = '\0';
     refuse(why, n, "its folder cannot be found: %s", strerror(errno));
     return NULL;
 }
 
-static int check_trust(struct host_folders *folders, const char *path, const struct stat *st,
-                       char *why, size_t n)
+static bool we_are_root(struct host_folders *folders)
+{
+    if (!folders->asked_root)
+        folders->is_root = geteuid() == 0;
+    folders->asked_root = true;
+    return folders->is_root;
+}
+
+static int check_trust(struct host_folders *folders, const char *path, bool link,
+                       const struct stat *st, char *why, size_t n)
 {
     char real[PATH_MAX], *slash;
     const char *folder;
-    struct stat link;
 
-    if (geteuid() != 0)
+    if (!we_are_root(folders))
         return 0;
     if (!is_trusted_owner(st->st_uid))
         return refuse(why, n, "belongs to user %u: chown it to root", (unsigned)st->st_uid);
@@ -103,7 +126,7 @@ static int check_trust(struct host_folders *folders, const char *path, const str
     folder = host_folder(folders, path, why, n);
     if (folder == NULL || check_folders(folders, folder, why, n) != 0)
         return -1;
-    if (lstat(path, &link) == 0 && !S_ISLNK(link.st_mode))
+    if (!link)
         return 0;
     /* The folder that holds the link is good; the one that holds the file? */
     if (realpath(path, real) == NULL)
@@ -113,25 +136,22 @@ static int check_trust(struct host_folders *folders, const char *path, const str
     return check_folders(folders, real, why, n);
 }
 
-static int check_file(int fd, const char *path, struct host_folders *folders, char *why, size_t n)
+static int check_file(const struct stat *st, char *why, size_t n)
 {
-    struct stat st;
-
-    if (fstat(fd, &st) != 0)
-        return refuse(why, n, "cannot be seen: %s", strerror(errno));
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return refuse(why, n, "is no regular file");
-    if (st.st_size > HOST_FILE_MAX)
+    if (st->st_size > HOST_FILE_MAX)
         return refuse(why, n, "has more than %d bytes: split it", HOST_FILE_MAX);
-    return folders == NULL ? 0 : check_trust(folders, path, &st, why, n);
+    return 0;
 }
 
-/* Reads to the end, or one byte more than a file may have; -1 with errno. */
-static ssize_t read_to_end(int fd, char *data, size_t room)
+/* Reads to the end, or one byte more than a file may have; -1 with errno. What has just so many
+ * bytes as was said is at its end; 0 is said of files in /proc, too. */
+static ssize_t read_to_end(int fd, char *data, size_t room, size_t said)
 {
     size_t used = 0;
 
-    while (used < room) {
+    while (used < room && (used == 0 || used != said)) {
         ssize_t got = read(fd, data + used, room - used);
         if (got < 0 && errno == EINTR)
             continue;
@@ -145,10 +165,10 @@ static ssize_t read_to_end(int fd, char *data, size_t room)
 }
 
 /* Through a buffer that takes any file, since its size may change while it is read. */
-static char *read_all(int fd, size_t *size, char *why, size_t n)
+static char *read_all(int fd, size_t said, size_t *size, char *why, size_t n)
 {
     static char buffer[HOST_FILE_MAX + 1];
-    ssize_t got = read_to_end(fd, buffer, sizeof(buffer));
+    ssize_t got = read_to_end(fd, buffer, sizeof(buffer), said);
     char *data;
 
     if (got < 0) {
@@ -170,11 +190,23 @@ static char *read_all(int fd, size_t *size, char *why, size_t n)
     return data;
 }
 
+/* Whether path is a link is told by the opening itself. */
+static int open_file(const char *path, bool *link)
+{
+    int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    int fd = open(path, flags | O_NOFOLLOW);
+
+    *link = fd < 0 && errno == ELOOP;
+    return *link ? open(path, flags) : fd;
+}
+
 char *host_read_file(struct host_folders *folders, const char *path, size_t *size, bool *missing,
                      char *why, size_t n)
 {
-    int fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     char *data = NULL;
+    struct stat st;
+    bool link;
+    int fd = open_file(path, &link);
 
     *why = '\0';
     *missing = fd < 0 && errno == ENOENT;
@@ -182,17 +214,28 @@ char *host_read_file(struct host_folders *folders, const char *path, size_t *siz
         refuse(why, n, "cannot be opened: %s", strerror(errno));
         return NULL;
     }
-    if (check_file(fd, path, folders, why, n) == 0)
-        data = read_all(fd, size, why, n);
+    if (fstat(fd, &st) != 0)
+        refuse(why, n, "cannot be seen: %s", strerror(errno));
+    else if (check_file(&st, why, n) == 0 &&
+             (folders == NULL || check_trust(folders, path, link, &st, why, n) == 0))
+        data = read_all(fd, (size_t)st.st_size, size, why, n);
     close(fd);
     return data;
 }
 
+static bool ends_in(const char *name, size_t n, const char *suffix)
+{
+    size_t length = strlen(suffix);
+
+    return n > length && strcmp(name + n - length, suffix) == 0;
+}
+
 static int is_config(const struct dirent *entry)
 {
-    size_t n = strlen(entry->d_name);
+    const char *name = entry->d_name;
+    size_t n = strlen(name);
 
-    return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
+    return name[0] != '.' && (ends_in(name, n, ".conf") || ends_in(name, n, ".conf.d"));
 }
 
 static int bytewise(const struct dirent **a, const struct dirent **b)
@@ -200,19 +243,20 @@ static int bytewise(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-char **host_list_folder(const char *folder, bool *missing, char *why, size_t n)
+char **host_list_folder(const char *folder, size_t *count, bool *missing, char *why, size_t n)
 {
     struct dirent **entries;
-    int count = scandir(folder, &entries, is_config, bytewise);
+    int found = scandir(folder, &entries, is_config, bytewise);
     char **names;
 
-    *missing = count < 0 && errno == ENOENT;
-    if (count < 0) {
+    *missing = found < 0 && errno == ENOENT;
+    if (found < 0) {
         refuse(why, n, "cannot be read: %s", strerror(errno));
         return NULL;
     }
-    names = calloc((size_t)count + 1, sizeof(*names));
-    for (int i = 0; i < count; i++) {
+    *count = (size_t)found;
+    names = calloc(*count + 1, sizeof(*names));
+    for (int i = 0; i < found; i++) {
         if (names != NULL)
             names[i] = strdup(entries[i]->d_name);
         free(entries[i]);

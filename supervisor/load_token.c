@@ -52,13 +52,15 @@ void scan_check_bytes(struct scan *s)
         scan_fail(s, 1, "begins with a byte order mark: save the file without it");
     for (size_t i = 0; i < s->size && !s->failed; i++) {
         unsigned char c = (unsigned char)s->text[i];
+        if (c >= ' ' && c != 0x7f)
+            continue;
         if (c == '\r' && s->text[i + 1] == '\n')
             s->text[i] = ' ';
         else if (c == '\n')
             line++;
         else if (c == '\0')
             scan_fail(s, line, "has a NUL byte: is this a text file?");
-        else if (c != '\t' && (c < ' ' || c == 0x7f))
+        else if (c != '\t')
             scan_fail(s, line,
                       "has the control byte 0x%02x: leave it out, or write \\x%02x in quotes", c,
                       c);
@@ -94,16 +96,15 @@ static void skip_blanks(struct scan *s)
 {
     while (s->at < s->size && !s->failed) {
         const char *p = s->text + s->at;
-        if (*p == '#' || strncmp(p, "//", 2) == 0)
-            skip_comment(s);
-        else if (strncmp(p, "/*", 2) == 0)
-            skip_long_comment(s);
-        else if (*p != ' ' && *p != '\t' && *p != '\n')
-            return;
-        else {
+        if (*p == ' ' || *p == '\t' || *p == '\n') {
             s->line += *p == '\n';
             s->at++;
-        }
+        } else if (*p == '#' || (*p == '/' && p[1] == '/'))
+            skip_comment(s);
+        else if (*p == '/' && p[1] == '*')
+            skip_long_comment(s);
+        else
+            return;
     }
 }
 
@@ -270,8 +271,7 @@ struct shown token_text(const struct scan *s, const struct token *t)
 
 bool token_is(const struct scan *s, const struct token *t, const char *word)
 {
-    size_t n = t->end - t->start;
+    size_t n = strlen(word);
 
-    return t->kind == WORD && *word == s->text[t->start] && strlen(word) == n &&
-           memcmp(s->text + t->start, word, n) == 0;
+    return t->kind == WORD && t->end - t->start == n && memcmp(s->text + t->start, word, n) == 0;
 }

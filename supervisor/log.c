@@ -111,7 +111,7 @@ static void add(const char *line, size_t n)
         put_held();
 }
 
-static void say(const char *format, va_list args, const char *why)
+static void PRINTF(1, 0) say(const char *format, va_list args, const char *why)
 {
     char line[LINE_MAX_BYTES];
     size_t n = (size_t)snprintf(line, sizeof line, "tend: ");

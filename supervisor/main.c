@@ -158,11 +158,7 @@ static int open_world(struct world *w, const sigset_t *signals)
     *w = (struct world){.loader_fd = -1, .look_at = NEVER, .cgroup = {.own = -1, .inotify = -1}};
     engine_init(&w->engine, observe_change, w);
     spawn_common_open(&w->common, environ);
-    w->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->proc >= 0 && faccessat(w->proc, "self/stat", R_OK, 0)) {
-        close(w->proc);
-        w->proc = -1;
-    }
+    w->proc = members_open();
     w->reaper = process_reaps_orphans();
     w->has_tty = has_terminal();
     if (!store_open(&w->store))
@@ -199,7 +195,7 @@ static void close_world(struct world *w)
 int main(int argc, char **argv)
 {
     static struct world world;
-    struct arguments a = {0};
+    static struct arguments a;
     sigset_t signals;
     int status;
 

@@ -233,7 +233,22 @@ static int by_pid(const void *a, const void *b)
     return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
-static int snapshot_add(struct snapshot *s, int proc, const char *number)
+/* What a snapshot is taken from. */
+struct source {
+    int proc;
+    snapshot_known *known;
+    void *arg;
+};
+
+static pid_t pid_of(const char *number)
+{
+    struct text t = {number, number + strlen(number)};
+    pid_t pid;
+
+    return take_pid(&t, &pid) ? pid : -1;
+}
+
+static int snapshot_add(struct snapshot *s, const struct source *from, const char *number)
 {
     if (s->n == s->room) {
         size_t larger = s->room ? s->room * 2 : 256;
@@ -243,14 +258,15 @@ static int snapshot_add(struct snapshot *s, int proc, const char *number)
         s->at = grown;
         s->room = larger;
     }
-    if (stat_at(proc, number, &s->at[s->n]) == 0)
+    if ((from->known && from->known(from->arg, pid_of(number), &s->at[s->n])) ||
+        stat_at(from->proc, number, &s->at[s->n]) == 0)
         s->n++;
     else if (errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM)
         return -1;
     return 0;
 }
 
-static int snapshot_read(struct snapshot *s, int proc, DIR *dir)
+static int snapshot_read(struct snapshot *s, const struct source *from, DIR *dir)
 {
     const struct dirent *entry;
     bool sorted = true;
@@ -258,7 +274,7 @@ static int snapshot_read(struct snapshot *s, int proc, DIR *dir)
     while (errno = 0, (entry = readdir(dir))) {
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
-        if (snapshot_add(s, proc, entry->d_name) < 0)
+        if (snapshot_add(s, from, entry->d_name) < 0)
             return -1;
         if (s->n > 1 && s->at[s->n - 2].pid > s->at[s->n - 1].pid)
             sorted = false;
@@ -270,8 +286,10 @@ static int snapshot_read(struct snapshot *s, int proc, DIR *dir)
     return 0;
 }
 
-int snapshot_take(int proc, struct snapshot *s)
+int snapshot_take(int proc, struct snapshot *s, snapshot_known *known, void *arg)
 {
+    const struct source from = {proc, known, arg};
+
     s->n = 0;
     int fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -283,7 +301,7 @@ int snapshot_take(int proc, struct snapshot *s)
         errno = error;
         return -1;
     }
-    int result = snapshot_read(s, proc, dir);
+    int result = snapshot_read(s, &from, dir);
     int error = errno;
     closedir(dir);
     errno = error;

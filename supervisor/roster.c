@@ -27,6 +27,9 @@ static bool waits_for_end(const struct service *s)
 
 /* ---- attribution ---- */
 
+/* In a snapshot, for those in the wait table, in place of a state of proc(5). */
+enum { OWN_CHILD = 'c' };
+
 static bool is_alive(const struct process_stat *p)
 {
     return p->state != 'Z' && p->state != 'X';
@@ -63,12 +66,23 @@ static int direct(void *world, const struct process_stat *p)
     return owner;
 }
 
-/* One reading of all processes serves a whole turn. */
-static bool take_snapshot(struct world *w)
+/* They are no members, only what descends from them is; so it is enough to know that they are ours.
+ * Of none has the number been given away, as we have not waited for it. */
+static bool is_own_child(void *world, pid_t pid, struct process_stat *out)
 {
-    if (w->snapshot_turn == w->turn)
-        return true;
-    if (snapshot_take(w->proc, &w->snapshot))
+    const struct world *w = world;
+    const struct child *c = child_find(&w->children, pid);
+
+    if (!c || !c->service)
+        return false;
+    *out = (struct process_stat){
+        .pid = pid, .ppid = getpid(), .pgrp = pid, .session = pid, .state = OWN_CHILD};
+    return true;
+}
+
+static bool read_snapshot(struct world *w, snapshot_known *known)
+{
+    if (snapshot_take(w->proc, &w->snapshot, known, w))
         return false;
     if (w->snapshot.n > w->n_owners) {
         int *owners = realloc(w->owners, w->snapshot.n * sizeof *owners);
@@ -77,6 +91,16 @@ static bool take_snapshot(struct world *w)
         w->owners = owners;
         w->n_owners = w->snapshot.n;
     }
+    return true;
+}
+
+/* One reading of all processes serves a whole turn. */
+static bool take_snapshot(struct world *w)
+{
+    if (w->snapshot_turn == w->turn)
+        return true;
+    if (!read_snapshot(w, is_own_child))
+        return false;
     snapshot_attribute(&w->snapshot, getpid(), direct, w, w->owners);
     w->snapshot_turn = w->turn;
     return true;
@@ -84,7 +108,7 @@ static bool take_snapshot(struct world *w)
 
 static bool counts(const struct service *s, const struct process_stat *p)
 {
-    return p->pid != s->pid && p->pid != s->command && is_alive(p);
+    return p->pid != s->pid && p->pid != s->command && p->state != OWN_CHILD && is_alive(p);
 }
 
 static void refresh_from_snapshot(struct world *w, struct service *s)
@@ -342,10 +366,9 @@ unsigned roster_sweep(struct world *w, int signal)
         return 1;
     }
     w->snapshot_turn = 0;
-    if (w->proc < 0 || !take_snapshot(w))
+    if (w->proc < 0 || !read_snapshot(w, NULL))
         return 0;
     snapshot_attribute(&w->snapshot, self, child_of, &self, w->owners);
-    w->snapshot_turn = 0;
     for (size_t i = 0; i < w->snapshot.n; i++) {
         const struct process_stat *p = &w->snapshot.at[i];
         if (w->owners[i] == 0 && is_alive(p))

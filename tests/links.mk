@@ -12,7 +12,7 @@ $(BUILD)/tests/fuzz/fuzz_load: $(call obj,$(LOAD))
 $(BUILD)/tests/fuzz/fuzz_load: LDLIBS += $(CONFUSE)
 $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
-$(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup)
+$(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
 
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
@@ -20,9 +20,7 @@ SIM_CORE := engine engine_life engine_reload graph graph_check backoff service c
 	history $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(BUILD)/tests/sim: $(SIM) $(call obj,$(SIM_CORE))
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)
+$(BUILD)/tests/sim: $(call obj,$(SIM_CORE))
 $(BUILD)/tests/unit/test_persist: \
 	$(call obj,persist engine engine_life engine_reload graph backoff service $(CONF))
 
@@ -31,8 +29,8 @@ $(BUILD)/tests/unit/test_service: $(call obj,service $(CONF))
 $(BUILD)/tests/unit/test_child: $(call obj,child)
 $(BUILD)/tests/unit/test_backoff: $(call obj,backoff $(CONF))
 $(BUILD)/tests/unit/test_graph: $(call obj,graph service $(CONF))
-$(BUILD)/tests/unit/test_graph: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
 ENGINE := engine engine_life engine_reload graph backoff service $(CONF)
-$(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_reload): $(call obj,$(ENGINE))
+$(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
 $(BUILD)/tests/unit/test_history: $(call obj,history $(ENGINE))

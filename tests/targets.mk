@@ -1,17 +1,18 @@
 # ---- make bench: figures beside the peers; BENCH="--quick --only s6,start" ----
 BENCH_HELPERS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 # Without a C library where that is written: its start-up would be half of what is measured.
-BARE := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DBARE -nostdlib -ffreestanding -fno-stack-protector)
+BARE = $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DBARE -nostdlib -ffreestanding -fno-stack-protector)
 
 bench: all $(BUILD)/.packages-bench
-	@$(MAKE) --no-print-directory bench-helpers
+	$(sub) bench-helpers
 	@tests/bench/bench --build $(BUILD) $(BENCH)
 bench-helpers: $(BENCH_HELPERS)
+	@:
 
 $(BUILD)/bench/svc: CFLAGS += $(BARE)
-$(BUILD)/bench/%: tests/bench/%.c
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -static -o $@ $<
+	$(call run,CC  ,$(compile) $(LDFLAGS) -static -o $@ $<)
 
 .PHONY: bench bench-helpers
 
@@ -20,7 +21,7 @@ $(BUILD)/bench/%: tests/bench/%.c
 mutants: $(BUILD)/.packages-test
 	@tests/sim/run-mutants $(MUTANTS)
 soak: $(BUILD)/.packages-test
-	@$(MAKE) --no-print-directory $(BUILD)/tests/sim
+	$(sub) $(BUILD)/tests/sim
 	@$(BUILD)/tests/sim --seeds 100000
 
 .PHONY: mutants soak

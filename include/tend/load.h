@@ -14,7 +14,7 @@
 struct conf_set *load_files(char *const *paths, char ***problems);
 
 /* The life of the loading child: limits itself, loads, writes one packed reply to fd. Returns the
- * exit status. */
+ * exit status and frees nothing: what is left is to _exit with it. */
 int load_child(char *const *paths, int fd);
 
 #endif

@@ -12,9 +12,15 @@
 
 enum { HOST_FILE_MAX = 256 * 1024 };
 
-/* What was last found about folders, as files come folder by folder. First all zero. */
+/* What was last found about folders: files come folder by folder, drop-ins between those of the
+ * folder above. First all zero. */
 struct host_folders {
-    char asked[PATH_MAX], real[PATH_MAX], trusted[PATH_MAX];
+    struct {
+        char asked[PATH_MAX], real[PATH_MAX];
+    } known[2];
+    unsigned last;
+    char trusted[PATH_MAX]; /* with all above it */
+    bool asked_root, is_root;
 };
 
 /* All bytes of a regular file and a NUL behind them; free(). Where folders is given and we are
@@ -26,9 +32,9 @@ char *host_read_file(struct host_folders *folders, const char *path, size_t *siz
 /* The folder of the file at path, absolute and without links; valid until the next call. */
 const char *host_folder(struct host_folders *, const char *path, char *why, size_t n);
 
-/* The names in folder that end in ".conf", without hidden and backup files, sorted bytewise;
- * a NULL-terminated list. */
-char **host_list_folder(const char *folder, bool *missing, char *why, size_t n);
+/* The names in folder that end in ".conf", or in ".conf.d" for the folders of drop-ins, without
+ * hidden and backup files, sorted bytewise; a NULL-terminated list of *count. */
+char **host_list_folder(const char *folder, size_t *count, bool *missing, char *why, size_t n);
 
 /* uid, gid, gids, logname, home and shell from user, group and groups. On error *key gets the key
  * at fault. */

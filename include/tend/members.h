@@ -40,9 +40,13 @@ struct snapshot {
     struct process_stat *at;
     size_t n, room;
 };
+/* Fills *out for a process about which the caller knows enough not to read its stat. */
+typedef bool snapshot_known(void *arg, pid_t pid, struct process_stat *out);
+
 /* 0, or -1 with errno and an empty snapshot. Reuses the memory; a process that ends meanwhile is
- * left out. */
-int snapshot_take(int proc, struct snapshot *);
+ * left out. known, where not NULL, is asked first: out->pid must be pid, and a parent that is said
+ * to be born at 0 is older than any child. */
+int snapshot_take(int proc, struct snapshot *, snapshot_known *known, void *arg);
 void snapshot_free(struct snapshot *);
 const struct process_stat *snapshot_find(const struct snapshot *, pid_t);
 

@@ -18,6 +18,7 @@ static sigset_t caught;
 static void start(const char *path, struct service *s)
 {
     char *const argv[] = {(char[]){"svc"}, s->argument, NULL};
+    /* NOLINTNEXTLINE(clang-analyzer-*): the least that a kernel can do, and it is put right below. */
     s->pid = vfork();
     if (s->pid == 0) {
         sigprocmask(SIG_UNBLOCK, &caught, NULL);
@@ -62,7 +63,8 @@ static void supervise(const char *path, struct service *services, int left)
 int main(int argc, char **argv)
 {
     int n = argc == 4 ? atoi(argv[1]) : 0;
-    struct service *services = calloc((size_t)n + 1, sizeof *services);
+    static struct service *services;
+    services = calloc((size_t)n + 1, sizeof *services);
     if (n < 1 || !services)
         return 2;
     sigemptyset(&caught);

@@ -158,6 +158,7 @@ static size_t driver_mutate(uint8_t *data, size_t size)
 static void driver_died(int number)
 {
     char text[80];
+    /* NOLINTNEXTLINE(bugprone-signal-handler): the process dies here anyway. */
     int n = snprintf(text, sizeof(text), "died of signal %d: seed %lu, run %ld\n", number,
                      driver_seed, driver_run);
 

@@ -31,8 +31,6 @@
 
 #include "tend/base.h"
 
-extern char **environ;
-
 static const char *journal, *name;
 static char **step; /* the one that runs */
 

@@ -96,6 +96,7 @@ f008_eio() {
     lacks strace && return
     good a >"$D/a.conf"
     WRAP=(strace -f -qq -o /dev/null -P "$D/a.conf" -e trace='read,pread64' -e 'inject=read,pread64:error=EIO')
+    no_leak_check
     refused 'a\.conf'
 }
 run_config "F008 a file that cannot be read" f008_eio

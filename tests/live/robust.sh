@@ -195,7 +195,8 @@ f069() { # WRAPPER...
     stop_tend 20
     must "t ended by itself" seen t "exit 0"
     must "in order" test "$(at s "got TERM")" -ge "$(at t "exit 0")"
-    must "status" test "$STATUS" = 0
+    # The leak check at the end reads /proc, even to learn that it is not wanted.
+    sanitized || must "status" test "$STATUS" = 0
     must "nobody is left" no_actors
 }
 # The journal needs no /proc; the watching shell keeps its own.
@@ -276,7 +277,7 @@ f070() {
     must "and ends: $took" test "$took" -lt 6000
 }
 wild_clock | ${CC:-cc} -shared -fPIC -O1 -o "$T/wild.so" -x c - 2>/dev/null
-if [ -s "$T/wild.so" ] && ! grep -qa __asan_init "$BIN/tend"; then
+if [ -s "$T/wild.so" ] && ! sanitized; then
     in_modes "pid1 subreaper" "F070 the wall clock jumps by years: durations are kept" f070
 else
     skip "F070 the wall clock jumps by years: durations are kept" "no compiler, or sanitized"

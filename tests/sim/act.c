@@ -69,7 +69,7 @@ static bool is_meant(const struct world *w, const struct service *s, const struc
 /* Where nobody was reached, no death will wake us: we look again at once. */
 static void send_to(struct world *w, struct service *s, unsigned whom, int signal)
 {
-    bool meant[PIDS_MAX], reached = false;
+    bool meant[PIDS_MAX] = {false}, reached = false;
 
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
         meant[pid] = is_meant(w, s, &w->kernel.at[pid], whom);

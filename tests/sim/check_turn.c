@@ -17,6 +17,7 @@ void check_reap(struct world *w, const struct proc *p, const struct child *c)
 
 static void check_process(struct world *w, const struct service *s, pid_t pid, bool command)
 {
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; pid 0 is a caller's, too */
     const struct proc *p = pid > 0 && (unsigned)pid < w->kernel.pids ? &w->kernel.at[pid] : NULL;
     const struct child *c = child_find(&w->children, pid);
 

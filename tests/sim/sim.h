@@ -60,7 +60,7 @@ void config_random(struct config *, struct rng *);
 /* Changes, removes, adds again. */
 void config_edit(struct config *, struct rng *);
 struct conf_set *config_build(const struct config *);
-struct conf *spec_build(const struct spec *, unsigned name, int version);
+struct conf *spec_build(const struct spec *, unsigned i, int version);
 enum conf_difference spec_compare(const struct spec *, const struct spec *);
 /* The index of "s7". */
 unsigned name_index(const char *name);

@@ -66,6 +66,47 @@ static inline int drive_teardown(void **state)
     return 0;
 }
 
+/* ---- confs ---- */
+
+static inline struct conf *service(const char *name)
+{
+    return make_conf(name, NULL, NULL, NULL);
+}
+
+static inline struct conf *needs(const char *name, const char *requires)
+{
+    return make_conf(name, requires, NULL, NULL);
+}
+
+static inline struct conf *oneshot(const char *name, int policy)
+{
+    struct conf *c = service(name);
+
+    c->type = CONF_ONESHOT;
+    c->ready.on = CONF_READY_EXIT;
+    c->restart.policy = policy;
+    return c;
+}
+
+static inline struct conf *prepares(struct conf *c)
+{
+    make_set(&c->before_start, "/bin/prepare");
+    return c;
+}
+
+static inline struct conf *says_goodbye(struct conf *c)
+{
+    make_set(&c->stop.command, "/bin/goodbye");
+    c->stop.command_timeout = 7000;
+    return c;
+}
+
+static inline struct conf *manual(struct conf *c)
+{
+    c->start = CONF_MANUAL;
+    return c;
+}
+
 /* ---- effects ---- */
 
 static inline void drive_spawn(struct service *s)

@@ -900,6 +900,25 @@ static void thaws_all_below(void **state)
     close(dir);
 }
 
+/* Of which the service's own group says neither in cgroup.freeze nor in cgroup.events. */
+static void thaws_one_below(void **state)
+{
+    (void)state;
+    need_cgroup();
+    int dir = cgroup_make(&c, "a"), below = make_below(dir, "x");
+    signal(SIGTERM, leave);
+    pid_t one = start(dir), two = start(below);
+    signal(SIGTERM, SIG_DFL);
+    freeze(below);
+    kill(two, SIGTERM);
+    assert_int_equal(waitpid(two, NULL, WNOHANG), 0);
+    assert_int_equal(cgroup_thaw(&c, "a"), 0);
+    assert_int_equal(wait_zombie(two), 7);
+    end(one);
+    close(below);
+    close(dir);
+}
+
 /* ---- news ---- */
 
 static void wait_news(int want)
@@ -935,7 +954,7 @@ static void tells_of_the_last_to_go(void **state)
 
     cgroup_unwatch(&c, watch_a);
     assert_int_equal(cgroup_next(&c), -1);
-    first = start(a);
+    start(a);
     start(b);
     wait_news(watch_b);
     close(a);
@@ -1009,6 +1028,7 @@ int main(void)
         WITH_GROUP(removes_all_below),
         WITH_GROUP(kills_all_at_once),
         WITH_GROUP(thaws_all_below),
+        WITH_GROUP(thaws_one_below),
         WITH_GROUP(tells_of_the_last_to_go),
         WITH_GROUP(takes_watches_back),
     };

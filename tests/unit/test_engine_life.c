@@ -1,4 +1,4 @@
-/* Lives of services from end to end, with a virtual clock and no process. */
+/* Starts, crashes, wishes and restarts, with a virtual clock and no process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,45 +7,6 @@
 #include <cmocka.h>
 
 #include "drive.h"
-
-static struct conf *service(const char *name)
-{
-    return make_conf(name, NULL, NULL, NULL);
-}
-
-static struct conf *needs(const char *name, const char *requires)
-{
-    return make_conf(name, requires, NULL, NULL);
-}
-
-static struct conf *oneshot(const char *name, int policy)
-{
-    struct conf *c = service(name);
-
-    c->type = CONF_ONESHOT;
-    c->ready.on = CONF_READY_EXIT;
-    c->restart.policy = policy;
-    return c;
-}
-
-static struct conf *prepares(struct conf *c)
-{
-    make_set(&c->before_start, "/bin/prepare");
-    return c;
-}
-
-static struct conf *says_goodbye(struct conf *c)
-{
-    make_set(&c->stop.command, "/bin/goodbye");
-    c->stop.command_timeout = 7000;
-    return c;
-}
-
-static struct conf *manual(struct conf *c)
-{
-    c->start = CONF_MANUAL;
-    return c;
-}
 
 /* ---- start ---- */
 
@@ -187,6 +148,7 @@ static void test_before_start_fails(void **state)
     expect("web:before web:TERM");
     expect_state("web", SERVICE_BACKOFF);
     assert_int_equal(get("web")->cause, CAUSE_BEFORE);
+    assert_false(get("web")->preparing);
     pass(100);
     expect("web:before");
 }
@@ -339,6 +301,29 @@ static void test_dependents_of_a_failed_one(void **state)
     expect("db:spawn web:spawn proxy:spawn");
 }
 
+/* Whoever only wants one that waits in vain starts without it, and the waiting is told once. */
+static void test_waiting_in_vain(void **state)
+{
+    (void)state;
+    d.silent = true;
+    RELOAD(limited(service("db"), 1), needs("cache", "db"), make_conf("web", NULL, "cache", NULL));
+    d.changes[0] = '\0';
+    leave("db", 3);
+    expect("db:spawn db:TERM web:spawn");
+    assert_non_null(strstr(d.changes, "cache:pending>pending"));
+    d.changes[0] = '\0';
+    drive();
+    tell("cache", EVENT_UP);
+    assert_string_equal(d.changes, "");
+    tell("db", EVENT_UP);
+    tell("db", EVENT_EXEC_OK);
+    expect("db:spawn cache:spawn");
+    d.changes[0] = '\0';
+    leave("db", 3);
+    die("cache");
+    assert_non_null(strstr(d.changes, "cache:pending>pending"));
+}
+
 /* Running dependents stay while what they need is started anew; none starts without it. */
 static void test_dependents_in_backoff(void **state)
 {
@@ -353,7 +338,170 @@ static void test_dependents_in_backoff(void **state)
     expect("db:spawn api:spawn");
 }
 
+/* One that was healthy from its first start forgets that start. */
+static void test_first_healthy_run(void **state)
+{
+    struct conf *web = limited(service("web"), 2);
+
+    (void)state;
+    web->restart.healthy = 500;
+    RELOAD(web);
+    pass(600);
+    leave("web", 1);
+    pass(100);
+    leave("web", 1);
+    expect_state("web", SERVICE_BACKOFF);
+    pass(200);
+    leave("web", 1);
+    expect_state("web", SERVICE_FAILED);
+}
+
+static void test_what_counts_as_success(void **state)
+{
+    struct conf *web = service("web");
+
+    (void)state;
+    web->restart.policy = CONF_ON_FAILURE;
+    web->restart.limit = 0;
+    web->success.signals = UINT64_C(1) << (SIGTERM - 1);
+    web->success.codes[0] |= 1u << 3;
+    RELOAD(web);
+    leave("web", 3);
+    expect_state("web", SERVICE_DONE);
+    tell("web", EVENT_AGAIN);
+    die("web");
+    expect_state("web", SERVICE_DONE);
+    tell("web", EVENT_AGAIN);
+    end("web", EXIT_SIGNAL, SIGKILL, 0);
+    expect_state("web", SERVICE_BACKOFF);
+    pass(1000);
+    end("web", EXIT_LOST, 0, 0);
+    expect_state("web", SERVICE_BACKOFF);
+    pass(1000);
+    leave("web", 1);
+    expect_state("web", SERVICE_BACKOFF);
+}
+
+/* What is kept of a life, and what the next one begins with. */
+static void test_fields(void **state)
+{
+    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = ENOENT, .error_step = 9};
+    struct service *s;
+
+    (void)state;
+    RELOAD(service("web"));
+    s = get("web");
+    assert_true(s->pid == 100 && s->generation == 1 && s->executed && s->restarts == 0);
+    assert_true(s->since == d.now && s->started == d.now && s->start_by == NEVER);
+    d.silent = true;
+    leave("web", 3);
+    assert_true(s->pid == 0 && s->last_exit.how == EXIT_CODE && s->last_exit.number == 3);
+    assert_int_equal(s->cause, CAUSE_EXIT);
+    s->adopted = true;
+    pass(100);
+    assert_true(s->pid == 101 && s->generation == 2 && !s->executed && s->restarts == 1);
+    assert_true(s->last_exit.how == EXIT_NONE && s->cause == CAUSE_NONE && !s->adopted);
+    assert_int_equal(s->start_by, d.now + 90000);
+    engine_event(&d.e, s, EVENT_EXITED, d.now, &fact);
+    drive();
+    assert_true(s->error == ENOENT && s->error_step == 9);
+    d.silent = false;
+    pass(1000);
+    assert_true(s->error == 0 && s->error_step == 0 && s->restarts == 2 && s->executed);
+}
+
+static void test_no_fork_after_before_start(void **state)
+{
+    (void)state;
+    RELOAD(prepares(service("web")));
+    d.no_fork = true;
+    leave("web", 0);
+    d.no_fork = false;
+    assert_false(get("web")->preparing);
+    pass(ENGINE_FORK_WAIT);
+    expect("web:before web:TERM web:spawn web:before");
+}
+
+/* Its deadline is seen though nobody asked for it. */
+static void test_expire_unasked(void **state)
+{
+    (void)state;
+    d.silent = true;
+    RELOAD(service("web"));
+    engine_expire(&d.e, d.now + 89999);
+    drive();
+    expect("web:spawn");
+    d.now += 90000;
+    engine_expire(&d.e, d.now);
+    drive();
+    expect("web:TERM");
+}
+
+/* ---- wishes ---- */
+
+static void test_down_without_a_process(void **state)
+{
+    (void)state;
+    RELOAD(service("db"), needs("web", "db"));
+    leave("db", 1);
+    tell("db", EVENT_DOWN);
+    expect("db:spawn web:spawn db:TERM web:TERM");
+    die("web");
+    assert_false(get("db")->wanted);
+    expect_state("web", SERVICE_PENDING);
+    tell("web", EVENT_DOWN);
+    expect_state("web", SERVICE_DOWN);
+    assert_false(get("web")->wanted);
+    assert_int_equal(engine_deadline(&d.e), NEVER);
+    tell("web", EVENT_UP);
+    expect_state("web", SERVICE_PENDING);
+}
+
+static void test_up_ends_the_wait(void **state)
+{
+    (void)state;
+    RELOAD(service("db"), needs("web", "db"));
+    leave("web", 1);
+    leave("db", 1);
+    d.trace[0] = '\0';
+    tell("web", EVENT_UP);
+    expect_state("web", SERVICE_PENDING);
+    assert_int_equal(get("web")->deadline, NEVER);
+    assert_int_equal(get("web")->tries.failures, 0);
+    tell("db", EVENT_UP);
+    expect("db:spawn web:spawn");
+}
+
+/* A stop that waits for its turn can still be taken back. */
+static void test_up_before_the_stop(void **state)
+{
+    (void)state;
+    RELOAD(service("db"), needs("web", "db"));
+    d.trace[0] = '\0';
+    tell("db", EVENT_DOWN);
+    tell("db", EVENT_UP);
+    die("web");
+    expect("web:TERM web:sweep web:spawn");
+    tell("db", EVENT_AGAIN);
+    tell("db", EVENT_DOWN);
+    tell("db", EVENT_UP);
+    die("web");
+    expect("web:TERM web:sweep web:spawn");
+    expect_state("db", SERVICE_RUNNING);
+}
+
 /* ---- restart ---- */
+
+static void test_restart_prepares_anew(void **state)
+{
+    (void)state;
+    RELOAD(prepares(service("web")));
+    leave("web", 0);
+    d.trace[0] = '\0';
+    tell("web", EVENT_AGAIN);
+    die("web");
+    expect("web:TERM web:sweep web:before");
+}
 
 static void test_restart_takes_dependents_along(void **state)
 {
@@ -400,402 +548,6 @@ static void test_restart_of_one_that_is_done(void **state)
     expect("migrate:spawn");
 }
 
-/* ---- stop ---- */
-
-static struct conf *steps(struct conf *c)
-{
-    c->stop.drain = 2000;
-    c->stop.grace = 3000;
-    c->stop.then = calloc(1, sizeof *c->stop.then);
-    c->stop.then[0] = (struct conf_step){SIGINT, 4000};
-    c->stop.n_then = 1;
-    return c;
-}
-
-/* Each step at its time, to the millisecond. */
-static void test_whole_stop(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(steps(service("web"))));
-    d.trace[0] = '\0';
-    tell("web", EVENT_DOWN);
-    expect("");
-    assert_false(get("web")->ready);
-    pass(1999);
-    expect("");
-    pass(1);
-    expect("web:command");
-    pass(6999);
-    expect("");
-    pass(1);
-    expect("web:command-end web:TERM");
-    command_ends("web");
-    pass(2999);
-    expect("");
-    pass(1);
-    expect("web:INT");
-    pass(3999);
-    expect("");
-    pass(1);
-    expect("web:KILL");
-    expect_state("web", SERVICE_KILLING);
-    pass(ENGINE_KILL_WAIT - 1);
-    expect_state("web", SERVICE_KILLING);
-    pass(1);
-    expect("web:stuck");
-    expect_state("web", SERVICE_STUCK);
-    assert_int_equal(engine_deadline(&d.e), NEVER);
-    die("web");
-    expect_state("web", SERVICE_DOWN);
-}
-
-static void test_each_step_ends_with_the_service(void **state)
-{
-    (void)state;
-    RELOAD(steps(service("web")));
-    tell("web", EVENT_DOWN);
-    leave("web", 0);
-    expect("web:spawn web:TERM");
-    expect_state("web", SERVICE_DOWN);
-    assert_int_equal(engine_deadline(&d.e), NEVER);
-}
-
-static void test_command_ends_its_step(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(service("web")));
-    tell("web", EVENT_DOWN);
-    expect("web:spawn web:command");
-    command_ends("web");
-    expect("web:TERM");
-}
-
-/* It is not gone while its stop command runs. */
-static void test_command_outlives_the_main_process(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(service("web")));
-    tell("web", EVENT_DOWN);
-    leave("web", 0);
-    expect("web:spawn web:command");
-    expect_state("web", SERVICE_STOPPING);
-    command_ends("web");
-    expect("web:TERM");
-    expect_state("web", SERVICE_DOWN);
-}
-
-static void test_command_cannot_be_made(void **state)
-{
-    (void)state;
-    d.no_command = true;
-    RELOAD(says_goodbye(service("web")));
-    tell("web", EVENT_DOWN);
-    expect("web:spawn web:command web:TERM");
-}
-
-static void test_kill_takes_the_command_too(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(service("web")));
-    tell("web", EVENT_DOWN);
-    engine_hurry(&d.e, d.now);
-    drive();
-    expect("web:spawn web:command web:command-end web:KILL");
-    leave("web", 0);
-    expect_state("web", SERVICE_KILLING);
-    command_ends("web");
-    expect_state("web", SERVICE_DOWN);
-}
-
-/* The leader's death tells the rest, and the clock runs on. */
-static void test_one_clock(void **state)
-{
-    (void)state;
-    RELOAD(service("web"));
-    tell("web", EVENT_DOWN);
-    expect("web:spawn web:TERM");
-    pass(6000);
-    end("web", EXIT_CODE, 0, 1);
-    expect("web:sweep");
-    pass(3999);
-    expect("");
-    pass(1);
-    expect("web:KILL");
-    all_gone("web");
-    expect_state("web", SERVICE_DOWN);
-}
-
-/* What a main process leaves behind by its own end is stopped like the rest. */
-static void test_rest_after_a_crash(void **state)
-{
-    (void)state;
-    RELOAD(steps(service("web")));
-    end("web", EXIT_CODE, 1, 3);
-    expect("web:spawn web:TERM");
-    pass(3000);
-    expect("web:INT");
-    pass(4000);
-    expect("web:KILL");
-    all_gone("web");
-    expect_state("web", SERVICE_BACKOFF);
-    assert_int_equal(get("web")->tries.failures, 1);
-}
-
-/* In the drain the leader's death leads on to the signal: there is nothing more to drain. */
-static void test_death_in_the_drain(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(steps(service("web"))));
-    tell("web", EVENT_DOWN);
-    pass(500);
-    end("web", EXIT_CODE, 0, 1);
-    expect("web:spawn web:TERM");
-    pass(3000);
-    expect("web:INT");
-}
-
-static void test_mixed(void **state)
-{
-    struct conf *web = service("web");
-
-    (void)state;
-    web->stop.to = CONF_TO_MIXED;
-    RELOAD(web);
-    tell("web", EVENT_DOWN);
-    expect("web:spawn web:TERM");
-    pass(1000);
-    end("web", EXIT_CODE, 0, 2);
-    expect("web:KILL");
-    all_gone("web");
-    expect_state("web", SERVICE_DOWN);
-    tell("web", EVENT_UP);
-    end("web", EXIT_CODE, 0, 2);
-    expect("web:spawn web:KILL");
-}
-
-static void test_main(void **state)
-{
-    struct conf *web = service("web");
-
-    (void)state;
-    web->stop.to = CONF_TO_MAIN;
-    RELOAD(web);
-    tell("web", EVENT_DOWN);
-    end("web", EXIT_CODE, 0, 2);
-    expect("web:spawn web:TERM web:sweep");
-    pass(10000);
-    expect("web:KILL");
-}
-
-/* No drain and no command for one that was never ready or is not well. */
-static void test_fault(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(steps(service("web"))));
-    tell("web", EVENT_FAULT);
-    expect("web:spawn web:TERM");
-    die("web");
-    expect_state("web", SERVICE_BACKOFF);
-    assert_int_equal(get("web")->cause, CAUSE_FAULT);
-    assert_int_equal(get("web")->tries.failures, 1);
-}
-
-/* A stop that is not asked for does not wait for the dependents. */
-static void test_fault_waits_for_nobody(void **state)
-{
-    (void)state;
-    RELOAD(service("db"), needs("web", "db"));
-    tell("db", EVENT_FAULT);
-    expect("db:spawn web:spawn db:TERM");
-    expect_state("web", SERVICE_RUNNING);
-}
-
-static void test_up_during_stop(void **state)
-{
-    (void)state;
-    RELOAD(service("web"));
-    tell("web", EVENT_DOWN);
-    tell("web", EVENT_UP);
-    expect("web:spawn web:TERM");
-    die("web");
-    expect("web:sweep web:spawn");
-    tell("web", EVENT_DOWN);
-    tell("web", EVENT_UP);
-    tell("web", EVENT_DOWN);
-    die("web");
-    expect("web:TERM web:sweep");
-    expect_state("web", SERVICE_DOWN);
-}
-
-static void test_done_runs_its_stop_command(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(oneshot("mount", CONF_NEVER_AGAIN)), needs("web", "mount"));
-    leave("mount", 0);
-    expect("mount:spawn mount:TERM web:spawn");
-    engine_shutdown(&d.e, d.now);
-    drive();
-    expect("web:TERM");
-    die("web");
-    expect("web:sweep mount:command");
-    expect_state("mount", SERVICE_STOPPING);
-    command_ends("mount");
-    expect("mount:TERM");
-    expect_state("mount", SERVICE_DOWN);
-}
-
-/* Whom KILL does not end holds up nobody, and does not come back beside itself. */
-static void test_stuck(void **state)
-{
-    (void)state;
-    RELOAD(service("db"), needs("web", "db"));
-    d.trace[0] = '\0';
-    tell("db", EVENT_AGAIN);
-    pass(15000);
-    expect("web:TERM web:KILL web:stuck db:TERM");
-    die("db");
-    expect("db:sweep db:spawn");
-    expect_state("web", SERVICE_STUCK);
-    die("web");
-    expect("web:spawn");
-}
-
-/* ---- shutdown ---- */
-
-static void down(void)
-{
-    engine_shutdown(&d.e, d.now);
-    drive();
-}
-
-static void test_shutdown_in_order(void **state)
-{
-    (void)state;
-    RELOAD(service("db"), needs("web", "db"), make_conf("log", NULL, NULL, NULL),
-           make_conf("late", NULL, "web", "log"));
-    d.trace[0] = '\0';
-    down();
-    expect("late:TERM");
-    die("late");
-    expect("late:sweep web:TERM log:TERM");
-    die("web");
-    expect("web:sweep db:TERM");
-    down();
-    expect("");
-    die("db");
-    die("log");
-    assert_true(engine_idle(&d.e));
-    assert_int_equal(engine_deadline(&d.e), NEVER);
-    tell("db", EVENT_UP);
-    tell("web", EVENT_AGAIN);
-    expect_state("db", SERVICE_DOWN);
-    expect("db:sweep log:sweep");
-}
-
-static void test_shutdown_during_start(void **state)
-{
-    (void)state;
-    d.silent = true;
-    RELOAD(service("db"), needs("web", "db"));
-    down();
-    expect("db:spawn db:TERM");
-    expect_state("web", SERVICE_DOWN);
-    die("db");
-    expect_state("db", SERVICE_DOWN);
-}
-
-/* Between the decision and the fork: nothing is made, nothing is told. */
-static void test_shutdown_before_the_fork(void **state)
-{
-    struct conf *web = service("web");
-    struct conf_set set = {.at = &web, .n = 1};
-
-    (void)state;
-    assert_int_equal(engine_reload(&d.e, &set, d.now), 0);
-    engine_settle(&d.e, d.now);
-    expect_state("web", SERVICE_STARTING);
-    down();
-    expect("web:TERM");
-    expect_state("web", SERVICE_DOWN);
-}
-
-static void test_shutdown_during_backoff(void **state)
-{
-    (void)state;
-    RELOAD(service("web"));
-    leave("web", 1);
-    down();
-    expect("web:spawn web:TERM");
-    expect_state("web", SERVICE_DOWN);
-    assert_int_equal(engine_deadline(&d.e), NEVER);
-}
-
-static void test_shutdown_during_stop(void **state)
-{
-    (void)state;
-    RELOAD(service("web"));
-    tell("web", EVENT_AGAIN);
-    pass(4000);
-    down();
-    expect("web:spawn web:TERM");
-    pass(5999);
-    expect("");
-    pass(1);
-    expect("web:KILL");
-    die("web");
-    expect_state("web", SERVICE_DOWN);
-}
-
-static void test_shutdown_while_preparing(void **state)
-{
-    (void)state;
-    RELOAD(prepares(service("web")));
-    leave("web", 0);
-    down();
-    expect("web:before web:TERM web:spawn web:TERM");
-}
-
-/* KILL to all that lives, whoever depends on whom, in every state. */
-static void test_hurry(void **state)
-{
-    (void)state;
-    RELOAD(service("db"), needs("web", "db"), says_goodbye(service("slow")),
-           oneshot("done", CONF_NEVER_AGAIN), service("again"), prepares(service("first")));
-    leave("done", 0);
-    leave("again", 1);
-    tell("slow", EVENT_DOWN);
-    d.trace[0] = '\0';
-    engine_hurry(&d.e, d.now);
-    drive();
-    assert_non_null(strstr(d.trace, "db:KILL"));
-    assert_non_null(strstr(d.trace, "web:KILL"));
-    assert_non_null(strstr(d.trace, "slow:command-end slow:KILL"));
-    assert_non_null(strstr(d.trace, "first:KILL"));
-    assert_null(strstr(d.trace, "TERM"));
-    assert_null(strstr(d.trace, "spawn"));
-    d.trace[0] = '\0';
-    expect_state("done", SERVICE_DOWN);
-    expect_state("again", SERVICE_DOWN);
-    engine_hurry(&d.e, d.now);
-    drive();
-    expect("");
-    pass(ENGINE_KILL_WAIT);
-    expect("db:stuck web:stuck slow:stuck first:stuck");
-}
-
-/* No stop command is begun when nobody waits. */
-static void test_hurry_skips_commands(void **state)
-{
-    (void)state;
-    RELOAD(says_goodbye(oneshot("mount", CONF_NEVER_AGAIN)), says_goodbye(service("web")));
-    leave("mount", 0);
-    d.trace[0] = '\0';
-    engine_hurry(&d.e, d.now);
-    drive();
-    expect("mount:KILL web:KILL");
-    expect_state("mount", SERVICE_DOWN);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -815,34 +567,20 @@ int main(void)
         TEST(test_limit_gives_up),
         TEST(test_slow_failures_are_failures),
         TEST(test_dependents_of_a_failed_one),
+        TEST(test_waiting_in_vain),
         TEST(test_dependents_in_backoff),
+        TEST(test_first_healthy_run),
+        TEST(test_what_counts_as_success),
+        TEST(test_fields),
+        TEST(test_no_fork_after_before_start),
+        TEST(test_expire_unasked),
+        TEST(test_down_without_a_process),
+        TEST(test_up_ends_the_wait),
+        TEST(test_up_before_the_stop),
+        TEST(test_restart_prepares_anew),
         TEST(test_restart_takes_dependents_along),
         TEST(test_end_on_the_way_is_no_failure),
         TEST(test_restart_of_one_that_is_done),
-        TEST(test_whole_stop),
-        TEST(test_each_step_ends_with_the_service),
-        TEST(test_command_ends_its_step),
-        TEST(test_command_outlives_the_main_process),
-        TEST(test_command_cannot_be_made),
-        TEST(test_kill_takes_the_command_too),
-        TEST(test_one_clock),
-        TEST(test_rest_after_a_crash),
-        TEST(test_death_in_the_drain),
-        TEST(test_mixed),
-        TEST(test_main),
-        TEST(test_fault),
-        TEST(test_fault_waits_for_nobody),
-        TEST(test_up_during_stop),
-        TEST(test_done_runs_its_stop_command),
-        TEST(test_stuck),
-        TEST(test_shutdown_in_order),
-        TEST(test_shutdown_during_start),
-        TEST(test_shutdown_before_the_fork),
-        TEST(test_shutdown_during_backoff),
-        TEST(test_shutdown_during_stop),
-        TEST(test_shutdown_while_preparing),
-        TEST(test_hurry),
-        TEST(test_hurry_skips_commands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,39 +11,8 @@
 #include <cmocka.h>
 
 #include "make.h"
+#include "memory.h"
 #include "tend/graph.h"
-
-/* ---- allocations that fail: the next `allowed` succeed, then none; negative: all do ---- */
-
-void *__real_malloc(size_t);
-void *__real_calloc(size_t, size_t);
-void *__real_realloc(void *, size_t);
-void *__wrap_malloc(size_t);
-void *__wrap_calloc(size_t, size_t);
-void *__wrap_realloc(void *, size_t);
-
-static int allowed = -1;
-static bool may_allocate(void)
-{
-    if (allowed == 0)
-        errno = ENOMEM;
-    return allowed != 0 && (allowed < 0 || allowed--);
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return may_allocate() ? __real_malloc(n) : NULL;
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return may_allocate() ? __real_calloc(n, size) : NULL;
-}
-
-void *__wrap_realloc(void *old, size_t n)
-{
-    return may_allocate() ? __real_realloc(old, n) : NULL;
-}
 
 /* ---- a graph ---- */
 
@@ -164,6 +133,7 @@ static void test_remove(void **state)
     assert_int_equal(cache->n_needs, 0);
     assert_null(g.at[0]);
     graph_remove(&g, web);
+    assert_int_equal(cache->n_needed_by, 0);
     graph_remove(&g, cache);
     assert_int_equal(g.n_sorted, 0);
 }
@@ -504,6 +474,22 @@ static void test_blocker(void **state)
     assert_false(failed);
 }
 
+/* Also where what it needs only waits in vain itself. */
+static void test_blocker_that_waits_in_vain(void **state)
+{
+    struct service *db = add("db", NULL, NULL, NULL), *api = add("api", "db", NULL, NULL);
+    struct service *web = add("web", "api", NULL, NULL);
+    bool failed = false;
+
+    (void)state;
+    link_all();
+    put(db, SERVICE_FAILED);
+    put(api, SERVICE_PENDING);
+    settle(false);
+    assert_ptr_equal(graph_blocker(web, &failed), api);
+    assert_true(failed);
+}
+
 static void test_blocker_is_the_predecessor(void **state)
 {
     struct service *old = add("web", NULL, NULL, NULL), *new;
@@ -542,6 +528,7 @@ int main(void)
         TEST(test_wants_does_not_hold),
         TEST(test_hopeless),
         TEST(test_blocker),
+        TEST(test_blocker_that_waits_in_vain),
         TEST(test_blocker_is_the_predecessor),
     };
 

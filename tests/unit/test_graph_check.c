@@ -185,6 +185,17 @@ static void test_missing_with_its_chain(void **state)
                         "service disk; define it or take the name out");
 }
 
+/* A chain is told from its beginning, wherever that is written. */
+static void test_chain_from_its_beginning(void **state)
+{
+    (void)state;
+    add("db", "disk", NULL, NULL);
+    add("log", NULL, NULL, NULL);
+    add("web", "log db", NULL, NULL);
+    assert_int_equal(check(), 1);
+    assert_int_equal(strncmp(said[0], "db: web requires db, db requires disk, but", 41), 0);
+}
+
 static void test_all_at_once(void **state)
 {
     (void)state;
@@ -355,6 +366,7 @@ int main(void)
         TEST(test_two_cycles),
         TEST(test_missing),
         TEST(test_missing_with_its_chain),
+        TEST(test_chain_from_its_beginning),
         TEST(test_all_at_once),
         TEST(test_long_down),
         TEST(test_long_up),

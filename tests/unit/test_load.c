@@ -706,6 +706,67 @@ static void test_drop_ins(void **state)
         "to 19\n");
 }
 
+/* Which drop-ins there may be is told by the listing of the folder above. */
+static void test_drop_in_folders(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("l"), 0755);
+    mkdir(path_of("l/other"), 0755);
+    mkdir(path_of("l/b.conf.d"), 0755);
+    mkdir(path_of("l/lonely.conf.d"), 0755);
+    write_text("l/other/1.conf", "service a { nice = 1 }");
+    write_text("l/b.conf.d/1.conf", "service b { nice = 2 }");
+    write_text("l/lonely.conf.d/1.conf", "}");
+    assert_int_equal(symlink("other", path_of("l/a.conf.d")), 0);
+    assert_int_equal(symlink("nowhere", path_of("l/b.conf-2.conf.d")), 0);
+    write_text("l/a.conf", "service a { command = {\"a\"} }");
+    write_text("l/b.conf", "service b { command = {\"a\"} }");
+    write_text("l/b.conf-2.conf", "service c { command = {\"a\"} }");
+    for (int i = 0; i < 2; i++) {
+        char *one[] = {path_of("l/a.conf"), path_of("l/b.conf"), path_of("l/b.conf-2.conf"), NULL};
+        assert_string_equal(i == 0 ? load_path("l", &set) : load_text_of(one, &set), "");
+        assert_int_equal(set->n, 3);
+        assert_int_equal(set->at[0]->nice, 1);
+        assert_int_equal(set->at[1]->nice, 2);
+        assert_false(set->at[2]->nice_set);
+        conf_set_free(set);
+    }
+    unlink(path_of("l/a.conf.d"));
+    write_text("l/a.conf.d", "");
+    assert_string_equal(load_path("l", &set), "l/a.conf.d: cannot be read: Not a directory\n");
+}
+
+/* The parser gets the options that a file needs: those of the file before do not count. */
+static void test_other_keys(void **state)
+{
+    struct conf_set *set;
+
+    (void)state;
+    mkdir(path_of("o"), 0755);
+    write_text("o/1.conf", "service a { command = {a} nice = 1 stop { grace = \"1s\" } }");
+    write_text("o/2.conf", "service b { command = {a} stop {\n} ready{} umask = \"027\" }");
+    write_text("o/3.conf", "supervisor { }\nservice c { command = {a} nice = 3 stop {} restart { "
+                           "limit = 7 } stop { to = main } }");
+    write_text("o/4.conf", "supervisor { grace = \"3s\" }");
+    assert_string_equal(load_path("o", &set), "");
+    assert_int_equal(set->n, 3);
+    assert_int_equal(set->at[0]->stop.grace, 1000);
+    assert_int_equal(set->at[1]->stop.grace, 3000);
+    assert_false(set->at[1]->nice_set);
+    assert_int_equal(set->at[1]->umask, 027);
+    assert_int_equal(set->at[2]->nice, 3);
+    assert_int_equal(set->at[2]->restart.limit, 7);
+    assert_int_equal(set->at[2]->stop.to, CONF_TO_MAIN);
+    conf_set_free(set);
+    write_text("o/2.conf", "service b { command = {a}\nstop {\nnoce = 3 }\nnice = 99 }");
+    assert_string_equal(
+        load_path("o", &set),
+        "o/2.conf:3: b: unknown key noce: did you mean grace?\n"
+        "o/2.conf:4: b: nice = \"99\" is not right: write a decimal number from -20 to 19\n");
+}
+
 static void test_supervisor_twice(void **state)
 {
     char expected[400];
@@ -844,6 +905,39 @@ static void test_trust(void **state)
     chmod(path_of("t"), 0755);
 }
 
+/* What is known of one folder says nothing of its neighbours, nor of what is below it. */
+static void test_trust_of_many(void **state)
+{
+    static const char *const folders[] = {"g", "g/2", "g/2/a.conf.d", "g/2/b.conf.d", "g/20"};
+    struct conf_set *set;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+        mkdir(path_of(folders[i]), 0755);
+    write_text("g/20/c.conf", "service c { command = {\"a\"} }");
+    write_text("g/2/a.conf", "service a { command = {\"a\"} }");
+    write_text("g/2/b.conf", "service b { command = {\"a\"} }");
+    write_text("g/2/a.conf.d/1.conf", "service a { nice = 1 }");
+    write_text("g/2/b.conf.d/1.conf", "service b { nice = 1 }");
+    assert_int_equal(symlink("../20/c.conf", path_of("g/2/c.conf")), 0);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+        char expected[200], *paths[] = {path_of("g/20"), path_of("g/2"), NULL};
+        snprintf(expected, sizeof(expected), "its folder %s/%s is writable by others: chmod go-w",
+                 folder, folders[i]);
+        chmod(path_of(folders[i]), 0777);
+        assert_non_null(strstr(load_text_of(paths, &set), expected));
+        chmod(path_of(folders[i]), 0755);
+    }
+    chmod(path_of("g/20"), 0777);
+    assert_non_null(strstr(load_path("g/2", &set), "g/2/c.conf: its folder "));
+    chmod(path_of("g/20"), 0755);
+    assert_string_equal(load_path("g/2", &set), "");
+    assert_int_equal(set->n, 3);
+    conf_set_free(set);
+}
+
 /* ---- the child ---- */
 
 static size_t run_child(char *const *paths, unsigned char *data, size_t room, int *status)
@@ -930,11 +1024,14 @@ int main(void)
         cmocka_unit_test(test_strange_files),
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_drop_ins),
+        cmocka_unit_test(test_drop_in_folders),
+        cmocka_unit_test(test_other_keys),
         cmocka_unit_test(test_default_places),
         cmocka_unit_test(test_supervisor_twice),
         cmocka_unit_test(test_relative),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_trust_of_many),
         cmocka_unit_test(test_child),
         cmocka_unit_test(test_again),
     };

@@ -485,7 +485,7 @@ static void refuses_what_is_no_proc(void **state)
     assert_int_equal(errno, ENOENT);
     assert_int_equal(members_stat(-1, 1, &got), -1);
     assert_int_equal(errno, EBADF);
-    assert_int_equal(snapshot_take(-1, &s), -1);
+    assert_int_equal(snapshot_take(-1, &s, NULL, NULL), -1);
     assert_int_equal(errno, EBADF);
     assert_int_equal(s.n, 0);
     assert_int_equal(members_children(-1, &pids, &room), -1);
@@ -614,7 +614,7 @@ static void attributes_real_descendants(void **state)
     for (int i = 0; i < 3; i++)
         wait_word(words[0], &told[i], sizeof(told[i]));
 
-    assert_int_equal(snapshot_take(proc, &s), 0);
+    assert_int_equal(snapshot_take(proc, &s, NULL, NULL), 0);
     int *owner = calloc(s.n, sizeof(*owner));
     assert_non_null(owner);
     snapshot_attribute(&s, getpid(), is_main, NULL, owner);
@@ -630,6 +630,59 @@ static void attributes_real_descendants(void **state)
     }
     assert_int_equal(owner[snapshot_find(&s, other) - s.at], -1);
     assert_int_equal(owner[snapshot_find(&s, getpid()) - s.at], -1);
+    free(owner);
+    snapshot_free(&s);
+    close(words[0]);
+    close(words[1]);
+    close(proc);
+}
+
+static bool is_known(void *arg, pid_t pid, struct process_stat *out)
+{
+    size_t *n_asked = arg;
+
+    ++*n_asked;
+    if (pid != main_pid)
+        return false;
+    *out = (struct process_stat){.pid = pid, .ppid = getpid(), .pgrp = pid, .session = pid};
+    return true;
+}
+
+static int by_number(void *arg, const struct process_stat *p)
+{
+    (void)arg;
+    return p->pid == main_pid ? 4 : -1;
+}
+
+/* Of whom the caller knows, the kernel is not asked; whoever descends from it has a parent. */
+static void takes_a_known_one_as_told(void **state)
+{
+    int proc = open_proc(), words[2];
+    struct snapshot s = {0};
+    struct family family;
+    size_t n_asked = 0, ours = 0;
+    pid_t told[3];
+
+    (void)state;
+    assert_int_equal(pipe(words), 0);
+    family = (struct family){words[1], false};
+    main_pid = start(found_family, &family);
+    for (int i = 0; i < 3; i++)
+        wait_word(words[0], &told[i], sizeof(told[i]));
+    assert_int_equal(snapshot_take(proc, &s, is_known, &n_asked), 0);
+    assert_true(n_asked >= s.n);
+    const struct process_stat *known = snapshot_find(&s, main_pid);
+    assert_non_null(known);
+    assert_int_equal(known->state, '\0');
+    assert_int_equal(known->born, 0);
+    assert_true(snapshot_find(&s, getpid())->born > 0);
+    int *owner = calloc(s.n, sizeof(*owner));
+    snapshot_attribute(&s, getpid(), by_number, NULL, owner);
+    for (size_t i = 0; i < s.n; i++)
+        ours += owner[i] == 4;
+    assert_int_equal(ours, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(owner[snapshot_find(&s, told[i]) - s.at], 4);
     free(owner);
     snapshot_free(&s);
     close(words[0]);
@@ -696,7 +749,7 @@ static void takes_a_snapshot(void **state)
         if (brief == 0)
             _exit(0);
         double begin = ms();
-        assert_int_equal(snapshot_take(proc, &s), 0);
+        assert_int_equal(snapshot_take(proc, &s, NULL, NULL), 0);
         best = ms() - begin < best ? ms() - begin : best;
         waitpid(brief, NULL, 0);
         assert_true(s.n >= 900 && s.n <= s.room);
@@ -730,6 +783,7 @@ int main(void)
         REAL(refuses_a_foreign_proc),
         REAL(lists_our_children),
         REAL(attributes_real_descendants),
+        REAL(takes_a_known_one_as_told),
         REAL(sees_an_orphan_as_our_child),
         REAL(takes_a_snapshot),
     };

@@ -195,9 +195,8 @@ static void test_cut_short(void **state)
     (void)state;
     for (size_t i = 0; i < pack.size; i++) {
         /* In a block of its own size, so that a sanitizer sees the first byte too many. */
-        void *copy = malloc(i + 1);
+        void *copy = malloc(i > 0 ? i : 1);
         memcpy(copy, pack.data, i);
-        copy = realloc(copy, i > 0 ? i : 1);
         expect_refused(copy, i);
         free(copy);
     }
