@@ -195,6 +195,9 @@ static void tell(struct world *w, struct service *s)
     begin_telling(s, l);
     if (l->in_cgroup)
         cgroup_thaw(&w->cgroup, service_name(s));
+    /* a main process may end before we look; its children then have another parent */
+    if (s->pid)
+        roster_refresh(w, s);
     if (s->pid && !l->told_tick) {
         tell_main(s, signal, all);
         l->told_tick = roster_tick();

@@ -142,8 +142,12 @@ static void print_keys(const char *title, const struct conf_key *keys, size_t n)
         printf("  %-22s %s", name, k->sentence);
         if (k->choices) {
             printf(" (");
-            for (size_t c = 0; k->choices[c]; c++)
-                printf("%s%s", c ? " | " : "", k->choices[c]);
+            const char *between = "";
+            for (size_t c = 0; k->choices[c]; c++) {
+                if (*k->choices[c]) /* the first may stand for "as the type says" */
+                    printf("%s%s", between, k->choices[c]);
+                between = *k->choices[c] ? " | " : between;
+            }
             printf(")");
         }
         if (k->fallback)

@@ -84,7 +84,7 @@ const struct conf_key conf_keys[] = {
     {"restart", "policy", CONF_CHOICE, AT(restart.policy), NULL, 0, 0, policies, 0, POLICY,
      "always, on-failure or never; a oneshot's default is never"},
     {"restart", "delay", CONF_DURATION, AT(restart.delay), "100ms", TIME(0), POLICY,
-     "wait before the first restart; doubled with each further one"},
+     "least time from one start to the next; doubled with each failure in a row"},
     {"restart", "max_delay", CONF_DURATION, AT(restart.max_delay), "30s", TIME(0), POLICY,
      "the longest wait before a restart"},
     {"restart", "limit", CONF_COUNT, AT(restart.limit), "5", 0, 1000000, NULL, 0, POLICY,

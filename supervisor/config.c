@@ -141,7 +141,7 @@ static void accept_set(struct world *w, struct conf_set *set)
         log_warn("config");
         refuse(w);
     } else {
-        log_info("%s, %zu service%s", w->loaded ? "config reloaded" : "started", n,
+        log_info("%s, %zu service%s", w->loaded ? "config reloaded" : "config loaded", n,
                  n == 1 ? "" : "s");
         w->loaded = true;
     }

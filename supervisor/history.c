@@ -187,18 +187,20 @@ static void put_exit(struct text *t, const struct history_record *r)
     put(t, "%s", exit_text(&r->exit, buf));
 }
 
+/* "could not execute "/x": No such file", "could not start: user: Operation not permitted". */
 static void put_error(struct text *t, const struct history_record *r)
 {
+    if (r->what[0] && r->step && !strcmp(r->step, "exec"))
+        put(t, "could not execute \"%s\": ", r->what);
+    else
+        put(t, "could not start: %s%s", r->step ? r->step : "", r->step ? ": " : "");
     put(t, "%s", strerror(r->error));
-    if (r->step)
-        put(t, " (%s)", r->step);
 }
 
 static void put_stopping(struct text *t, const struct history_record *r)
 {
     if (r->cause == CAUSE_EXEC) {
         put_process(t, r);
-        put(t, "could not execute \"%s\": ", r->what);
         put_error(t, r);
     } else if (r->cause != CAUSE_EXIT) {
         put(t, "stopping (%s)", service_cause_text((enum service_cause)r->cause));
@@ -241,7 +243,6 @@ static void put_pending(struct text *t, const struct history_record *r)
 static void put_backoff(struct text *t, const struct history_record *r)
 {
     if (r->cause == CAUSE_FORK) {
-        put(t, "could not start: ");
         put_error(t, r);
         put(t, ", ");
     }
@@ -258,7 +259,7 @@ static void put_killing(struct text *t, const struct history_record *r)
     if (r->event == EVENT_DEADLINE)
         put_duration(t, "not gone after ", r->age);
     else
-        put(t, r->event == EVENT_EXITED ? "what it left behind goes" : "nobody waits");
+        put(t, r->event == EVENT_EXITED ? "what it left behind goes" : "hurry");
     put(t, ": KILL");
 }
 
@@ -268,7 +269,7 @@ static void put_failed(struct text *t, const struct history_record *r)
     if (r->cause == CAUSE_BEFORE)
         put(t, "before_start: ");
     if (r->cause == CAUSE_EXEC)
-        put_error(t, r);
+        put(t, "%s", strerror(r->error));
     else if (r->cause == CAUSE_EXIT || r->cause == CAUSE_BEFORE)
         put_exit(t, r);
     else
@@ -293,7 +294,9 @@ static void put_state(struct text *t, const struct history_record *r)
         put_pid(t, r);
         break;
     case SERVICE_RUNNING:
-        put_duration(t, "ready after ", r->age);
+        put(t, "ready");
+        if (r->age)
+            put_duration(t, " after ", r->age);
         put_pid(t, r);
         break;
     case SERVICE_DONE:

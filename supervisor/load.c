@@ -161,11 +161,36 @@ static struct load_place place_of(const struct judged *judged, const struct conf
     return (struct load_place){judged->file, judged->draft->conf->line};
 }
 
+static const struct conf_key *key_at(size_t offset)
+{
+    for (size_t i = 0; i < conf_keys_n; i++)
+        if (conf_keys[i].offset == offset)
+            return &conf_keys[i];
+    return NULL;
+}
+
+/* Written there, but refused when it was read: that it is missing now is no news. */
+static bool is_told(const struct judged *judged, const struct conf_key *key)
+{
+    const struct problems *problems = &judged->load->problems;
+    struct load_place place;
+
+    if (key == NULL || judged->draft->places[key - conf_keys].file == NULL)
+        return false;
+    place = judged->draft->places[key - conf_keys];
+    for (size_t i = 0; i < problems->n; i++)
+        if (problems->at[i].file == place.file->path && problems->at[i].line == place.line)
+            return true;
+    return false;
+}
+
 static void report_rule(void *self, const struct conf_key *key, const char *why)
 {
     struct judged *judged = self;
     struct load_place place = place_of(judged, key);
 
+    if (key == NULL && is_told(judged, key_at(offsetof(struct conf, command))))
+        return;
     problem_add(&judged->load->problems, place.file->path, place.line, judged->draft->conf->name,
                 "%s", why);
 }
@@ -208,14 +233,6 @@ static void find_ids(struct judged *judged)
     }
     if (host_find_ids(conf, &key, why, sizeof(why)) != 0)
         report_rule(judged, key, why);
-}
-
-static const struct conf_key *key_at(size_t offset)
-{
-    for (size_t i = 0; i < conf_keys_n; i++)
-        if (conf_keys[i].offset == offset)
-            return &conf_keys[i];
-    return NULL;
 }
 
 static void draft_finish(struct load *load, struct load_draft *draft, const struct load_file *file)

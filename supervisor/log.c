@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A pipe takes up to PIPE_BUF bytes whole or not at all. */
-enum { LINE_MAX_BYTES = 1024, HELD_MAX = 4096 };
+enum { LINE_MAX_BYTES = 1024, HELD_MAX = 4096, FIRST_WAIT = 10, LONGEST_WAIT = 1000 };
 
 enum way { WAY_PLAIN, WAY_REOPENED, WAY_SOCKET, WAY_NOWAIT };
 
@@ -23,7 +23,7 @@ static unsigned lost;
 static bool holding;
 static char held[HELD_MAX];
 static size_t n_held;
-static unsigned lines_held;
+static msec wait; /* until the next try */
 
 /* A regular file keeps the shared description: with one of our own, our lines and those of the
  * services would overwrite each other. */
@@ -43,29 +43,52 @@ void log_open(void)
         fd = STDERR_FILENO;
 }
 
-static bool writable(void)
+/* Bytes that were taken; 0: none now, -1: never. */
+static ssize_t put(const char *text, size_t n)
 {
+    struct iovec v = {(void *)(uintptr_t)text, n};
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
-}
-
-static bool put(char *text, size_t n)
-{
-    struct iovec v = {text, n};
+    ssize_t taken = -1;
 
     switch (way) {
     case WAY_SOCKET:
-        return send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
+        taken = send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
     case WAY_NOWAIT:
-        if (pwritev2(fd, &v, 1, -1, RWF_NOWAIT) == (ssize_t)n)
-            return true;
-        return errno == EOPNOTSUPP && writable() && write(fd, text, n) == (ssize_t)n;
+        taken = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
+        if (taken < 0 && errno == EOPNOTSUPP)
+            taken = poll(&p, 1, 0) == 1 ? write(fd, text, n) : 0;
+        break;
     case WAY_PLAIN:
     case WAY_REOPENED:
+        taken = write(fd, text, n);
         break;
     }
-    return write(fd, text, n) == (ssize_t)n;
+    return taken < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : taken;
+}
+
+static unsigned count_lines(const char *text, size_t n)
+{
+    unsigned lines = 0;
+
+    for (size_t i = 0; i < n; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
+/* What is not taken now is kept for the next time: a terminal also refuses while somebody else
+ * writes to it. False when something is left. */
+static bool put_held(void)
+{
+    ssize_t taken = n_held ? put(held, n_held) : 0;
+
+    if (taken < 0) {
+        lost += count_lines(held, n_held);
+        taken = (ssize_t)n_held;
+    }
+    n_held -= (size_t)taken;
+    memmove(held, held + taken, n_held);
+    return n_held == 0;
 }
 
 static void tell_lost(void)
@@ -73,17 +96,8 @@ static void tell_lost(void)
     char line[80];
     int n = snprintf(line, sizeof line, "tend: %u messages lost: stderr takes no more\n", lost);
 
-    if (put(line, (size_t)n))
+    if (put(line, (size_t)n) > 0)
         lost = 0;
-}
-
-static void put_held(void)
-{
-    if (lost)
-        tell_lost();
-    if (n_held && (lost || !put(held, n_held)))
-        lost += lines_held;
-    n_held = lines_held = 0;
 }
 
 void log_hold(void)
@@ -95,18 +109,41 @@ void log_release(void)
 {
     int saved = errno;
 
-    put_held();
     holding = false;
+    if (put_held())
+        wait = 0;
+    else
+        wait = wait ? wait * 2 : FIRST_WAIT;
+    if (wait > LONGEST_WAIT)
+        wait = LONGEST_WAIT;
+    if (lost && !n_held)
+        tell_lost();
     errno = saved;
+}
+
+msec log_wait(void)
+{
+    return n_held ? wait : NEVER;
+}
+
+void log_drain(msec limit)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    for (; !put_held() && limit > 0; limit -= FIRST_WAIT)
+        poll(&p, way == WAY_REOPENED ? 0 : 1, FIRST_WAIT);
 }
 
 static void add(const char *line, size_t n)
 {
     if (n_held + n > sizeof held)
         put_held();
+    if (n_held + n > sizeof held) {
+        lost++;
+        return;
+    }
     memcpy(held + n_held, line, n);
     n_held += n;
-    lines_held++;
     if (!holding)
         put_held();
 }

@@ -163,6 +163,18 @@ void observe_stuck(struct world *w, struct service *s)
 
 /* ---- the shutdown ---- */
 
+/* As of the last look at who is a stranger. */
+void observe_strays(struct world *w, int signal)
+{
+    char name[UNITS_SIGNAL_MAX], command[32];
+
+    log_info("processes of no service are left: %s", units_signal_name(signal, name));
+    for (size_t i = 0; i < w->n_unknown && i < 16; i++) {
+        read_word(w, w->unknown[i].pid, "comm", command, sizeof command);
+        log_info("  pid %d (%s), state %c", (int)w->unknown[i].pid, command, w->unknown[i].state);
+    }
+}
+
 void observe_shutdown(struct world *w, const char *why)
 {
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
@@ -183,7 +195,7 @@ static int name_width(const struct world *w)
     int width = 0;
 
     for (size_t i = 0; i < w->engine.graph.n; i++)
-        if (w->engine.graph.at[i] && w->endings[i].any) {
+        if (w->engine.graph.at[i]) {
             int n = (int)strlen(service_name(w->engine.graph.at[i]));
             width = n > width ? n : width;
         }
@@ -195,12 +207,17 @@ static void report(const struct world *w, const struct service *s, int width)
     const struct ending *e = &w->endings[s->slot];
     char took[UNITS_DURATION_MAX], name[UNITS_SIGNAL_MAX], exit[EXIT_TEXT_MAX];
 
-    if (!e->any && !e->stuck)
-        return;
-    log_info("  %-*s %7s  %-5s %-24s %s", width, service_name(s),
-             units_duration_short(e->took, took),
-             e->signal ? units_signal_name(e->signal, name) : "-", outcome(e),
-             exit_text(&e->exit, exit));
+    if (e->any || e->stuck)
+        log_info("  %-*s %7s  %-5s %-24s %s", width, service_name(s),
+                 units_duration_short(e->took, took),
+                 e->signal ? units_signal_name(e->signal, name) : "-", outcome(e),
+                 exit_text(&e->exit, exit));
+    else if (s->last_exit.how != EXIT_NONE)
+        log_info("  %-*s %7s  %-5s %-24s %s", width, service_name(s), "-", "-",
+                 s->state == SERVICE_FAILED ? "had failed" : "had ended",
+                 exit_text(&s->last_exit, exit));
+    else
+        log_info("  %-*s %7s  %-5s %s", width, service_name(s), "-", "-", "was not running");
 }
 
 void observe_report(struct world *w)

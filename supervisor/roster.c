@@ -94,6 +94,18 @@ static bool read_snapshot(struct world *w, snapshot_known *known)
     return true;
 }
 
+/* A process that is not ours and has the number of a dead main process shows that nobody is left in
+ * that one's session and group: they would have kept the number. */
+static void drop_taken_numbers(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        struct life *l = &w->lives[i];
+        if (waits_for_end(w->engine.graph.at[i]) && l->leader &&
+            snapshot_find(&w->snapshot, l->leader) && !child_find(&w->children, l->leader))
+            l->leader = 0;
+    }
+}
+
 /* One reading of all processes serves a whole turn. */
 static bool take_snapshot(struct world *w)
 {
@@ -101,6 +113,7 @@ static bool take_snapshot(struct world *w)
         return true;
     if (!read_snapshot(w, is_own_child))
         return false;
+    drop_taken_numbers(w);
     snapshot_attribute(&w->snapshot, getpid(), direct, w, w->owners);
     w->snapshot_turn = w->turn;
     return true;
@@ -180,18 +193,25 @@ static int find_unknown(struct world *w)
         if (keep_unknown(w, found++, &p))
             return -1;
     }
+    w->n_unknown = found;
     return n < 0 ? -1 : (int)found;
 }
 
-static unsigned count_kin(const struct world *w, const struct life *l, int unknown)
+/* When the last one of a session and group is gone, their number may be given to anybody. */
+static unsigned count_kin(const struct world *w, struct life *l, int unknown)
 {
-    unsigned n = 0;
+    unsigned kin = 0, others = 0;
 
     for (int i = 0; i < unknown; i++) {
         const struct process_stat *p = &w->unknown[i];
-        n += is_kin(l, p) || members_has(&l->members, p->pid, p->born);
+        if (is_kin(l, p))
+            kin++;
+        else
+            others += members_has(&l->members, p->pid, p->born);
     }
-    return n;
+    if (kin == 0)
+        l->leader = 0;
+    return kin + others;
 }
 
 static unsigned count_members(struct world *w, struct service *s, int unknown)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -56,20 +57,39 @@ static size_t room_of_paths(const char *path, const char *name)
     return strlen(path) + folders * (strlen(name) + 2 + sizeof(char *)) + 2 * sizeof(char *);
 }
 
-static const char * or (const char *text, const char *otherwise)
+/* Whom a service runs as. Without a user it runs as we do, and our name may not be asked for here.
+ */
+struct user {
+    const char *name, *home, *shell;
+    char number[16];
+};
+
+static void find_user(const struct conf *c, struct user *u)
 {
-    return text ? text : otherwise;
+    bool root = geteuid() == 0;
+
+    snprintf(u->number, sizeof u->number, "%u", (unsigned)geteuid());
+    u->name = c->logname ? c->logname : root ? "root" : u->number;
+    u->home = c->home ? c->home : root ? "/root" : "/";
+    u->shell = c->shell ? c->shell : "/bin/sh";
+}
+
+static const char *directory_of(const struct conf *c)
+{
+    return c->directory ? c->directory : "/";
 }
 
 static size_t room_for(const struct spawn_common *common, const struct conf *c, char *const *argv)
 {
-    size_t user = strlen(or (c->logname, "root")) * 2 + strlen(or (c->home, "/")) +
-                  strlen(or (c->shell, "/bin/sh")) + sizeof default_path +
-                  8 * (sizeof "LOGNAME=" + sizeof(char *));
+    struct user u;
+    size_t defaults;
 
+    find_user(c, &u);
+    defaults = strlen(u.name) * 2 + strlen(u.home) + strlen(u.shell) + sizeof default_path +
+               8 * (sizeof "LOGNAME=" + sizeof(char *));
     return sizeof(struct spawn) + SPAWN_STACK + room_of(argv) + room_of(c->environment) +
-           room_of(c->file_environment) + room_of(common->environment) + user +
-           strlen(or (c->directory, "/")) + 1 + room_of_paths(path_of(common, c), argv[0]) +
+           room_of(c->file_environment) + room_of(common->environment) + defaults +
+           strlen(directory_of(c)) + 1 + room_of_paths(path_of(common, c), argv[0]) +
            8 * sizeof(max_align_t);
 }
 
@@ -144,10 +164,13 @@ static void merge_list(struct merge *m, char *const *list)
 
 static void merge_user(struct merge *m, const struct conf *c)
 {
-    merge(m, "USER=", or (c->logname, "root"));
-    merge(m, "LOGNAME=", or (c->logname, "root"));
-    merge(m, "HOME=", or (c->home, "/"));
-    merge(m, "SHELL=", or (c->shell, "/bin/sh"));
+    struct user u;
+
+    find_user(c, &u);
+    merge(m, "USER=", u.name);
+    merge(m, "LOGNAME=", u.name);
+    merge(m, "HOME=", u.home);
+    merge(m, "SHELL=", u.shell);
 }
 
 static char **take_environment(struct arena *a, const struct spawn_common *common,
@@ -196,6 +219,12 @@ static char **take_paths(struct arena *a, const char *name, const char *path)
     return to;
 }
 
+/* Nobody but root may set even what he has already (setgroups(2)). */
+static bool is_ours(const struct conf *c)
+{
+    return geteuid() != 0 && c->uid == geteuid() && c->gid == getegid();
+}
+
 static void copy_limits(struct spawn *s, const struct conf *c)
 {
     for (size_t i = 0; i < c->n_limits; i++) {
@@ -228,7 +257,7 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     s->umask = c->umask;
     s->nice = c->nice;
     s->nice_set = c->nice_set;
-    s->has_ids = c->has_ids;
+    s->has_ids = c->has_ids && !is_ours(c);
     s->no_new_privs = c->no_new_privs;
     if (c->oom_score_adj_set)
         s->oom_length = snprintf(s->oom_score_adj, sizeof s->oom_score_adj, "%d", c->oom_score_adj);
@@ -237,7 +266,7 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     a.at = s->stack + SPAWN_STACK;
     s->argv = take_list(&a, argv);
     s->envp = take_environment(&a, common, c);
-    s->directory = take_text(&a, "", 0, or (c->directory, "/"));
+    s->directory = take_text(&a, "", 0, directory_of(c));
     s->paths = take_paths(&a, argv[0], path_of(common, c));
     return s;
 }

@@ -14,6 +14,7 @@ enum {
     SIGNALS_IN_A_TURN = 32,
     STRANGERS_IN_A_TURN = 256,
     SWEEP_KILL_TIME = 5000,
+    LAST_WORDS_TIME = 500,
 };
 
 void turn_shutdown(struct world *w, const char *why, int status)
@@ -110,8 +111,10 @@ static void interrupted(struct world *w)
         if (!w->engine.hurry)
             log_info("hurry: KILL to all");
         engine_hurry(&w->engine, w->now);
+    } else if (w->engine.shutdown) {
+        log_info("the shutdown is under way; INT again: KILL to all");
     } else {
-        turn_shutdown(w, "signal INT", 0);
+        turn_shutdown(w, "signal INT (again: KILL to all)", 0);
     }
 }
 
@@ -219,6 +222,13 @@ static bool any_failed(const struct world *w)
     return false;
 }
 
+/* For good: it is done, gave up, or waits in vain. */
+static bool is_over(const struct service *s)
+{
+    return s->state == SERVICE_DONE || s->state == SERVICE_FAILED ||
+           (s->state == SERVICE_PENDING && s->hopeless);
+}
+
 /* Nothing will come up by itself any more, or the service that decides has ended for good. */
 static void maybe_end(struct world *w)
 {
@@ -226,28 +236,38 @@ static void maybe_end(struct world *w)
 
     if (w->engine.shutdown || !w->loaded)
         return;
-    if (m && (m->state == SERVICE_DONE || m->state == SERVICE_FAILED))
-        turn_shutdown(w, "the main service has ended", 0);
+    if (m && m->wanted && is_over(m))
+        turn_shutdown(w, "the main service has ended", 1);
     else if (all_down(w))
-        turn_shutdown(w, "all services have ended", any_failed(w) ? 1 : 0);
+        turn_shutdown(w,
+                      any_failed(w) ? "nothing is left to run, and not all went well"
+                                    : "all services have ended",
+                      any_failed(w) ? 1 : 0);
 }
 
-static void sweep_begin(struct world *w)
+static void sweep_tell(struct world *w, int signal)
 {
-    w->sweep = SWEEP_TERM;
-    w->sweep_by = w->now + w->grace;
-    if (!roster_strangers(w) || !roster_sweep(w, SIGTERM))
-        w->sweep = SWEEP_OVER;
-    else
-        log_info("processes of no service are left: TERM");
+    observe_strays(w, signal);
+    roster_sweep(w, signal);
 }
 
 static void sweep_kill(struct world *w)
 {
     w->sweep = SWEEP_KILL;
     w->sweep_by = w->now + SWEEP_KILL_TIME;
-    log_info("processes of no service are left: KILL");
-    roster_sweep(w, SIGKILL);
+    sweep_tell(w, SIGKILL);
+}
+
+static void sweep_begin(struct world *w)
+{
+    w->sweep = SWEEP_TERM;
+    w->sweep_by = w->engine.hurry ? w->now : w->now + w->grace;
+    if (!roster_strangers(w))
+        w->sweep = SWEEP_OVER;
+    else if (w->engine.hurry)
+        sweep_kill(w);
+    else
+        sweep_tell(w, SIGTERM);
 }
 
 /* What belongs to no service goes last: told, given its time, killed. */
@@ -259,7 +279,7 @@ static void sweep(struct world *w)
         sweep_begin(w);
     else if (w->sweep != SWEEP_OVER && (w->childless || !roster_strangers(w)))
         w->sweep = SWEEP_OVER;
-    else if (w->sweep == SWEEP_TERM && w->now >= w->sweep_by)
+    else if (w->sweep == SWEEP_TERM && (w->engine.hurry || w->now >= w->sweep_by))
         sweep_kill(w);
     else if (w->sweep == SWEEP_KILL && w->now >= w->sweep_by)
         w->sweep = SWEEP_OVER;
@@ -297,6 +317,8 @@ static msec next_deadline(struct world *w)
         first = other;
     if (w->look_at < first)
         first = w->look_at;
+    if (log_wait() < NEVER && w->now + log_wait() < first)
+        first = w->now + log_wait();
     if ((w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL) && w->sweep_by < first)
         first = w->sweep_by;
     return first;
@@ -345,6 +367,7 @@ int turn_run(struct world *w)
     while (!w->over)
         turn(w);
     observe_report(w);
+    log_drain(LAST_WORDS_TIME);
     m = find_main(w);
     if (w->engine.shutdown && m && m->last_exit.how != EXIT_NONE)
         return exit_shell_code(&m->last_exit);

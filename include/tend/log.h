@@ -14,6 +14,10 @@ void log_open(void);
 /* Between the two, lines are gathered and then written together; nothing may sleep meanwhile. */
 void log_hold(void);
 void log_release(void);
+/* How long until what stderr did not take should be tried again, by log_release; NEVER: nothing. */
+msec log_wait(void);
+/* At the very end: waits for stderr to take the rest, at most so long. */
+void log_drain(msec limit);
 
 extern bool log_verbose;
 

@@ -84,7 +84,7 @@ struct world {
     pid_t *pids;
     size_t n_pids;
     struct process_stat *unknown; /* children that nobody forked here */
-    size_t unknown_room;
+    size_t n_unknown, unknown_room;
 
     /* config */
     char *const *paths; /* NULL: the default places */
@@ -161,6 +161,8 @@ void observe_change(void *world, const struct engine_change *);
 void observe_signal(struct world *, struct service *, int signal, unsigned others);
 void observe_command(struct world *, struct service *, const struct service_exit *);
 
+/* The last look's strangers are told. */
+void observe_strays(struct world *, int signal);
 void observe_stuck(struct world *, struct service *);
 void observe_shutdown(struct world *, const char *why);
 void observe_report(struct world *);

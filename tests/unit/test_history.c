@@ -146,7 +146,7 @@ static void test_crashes(void **state)
     pass(20000);
     expect_lines("web: next try\n"
                  "web: starting\n"
-                 "web: ready after 0s, pid 101\n");
+                 "web: ready, pid 101\n");
     pass(5000);
     end("web", EXIT_SIGNAL, SIGSEGV, 0);
     expect_lines("web: signal SEGV after 6.2s\n"
@@ -201,8 +201,8 @@ static void test_exec_fails(void **state)
     lines[0] = '\0';
     engine_event(&d.e, get("web"), EVENT_EXITED, d.now, &fact);
     drive();
-    expect_lines("web: could not execute \"/x/y\": No such file or directory (exec)\n"
-                 "web: failed: No such file or directory (exec), gave up after 1 start in 1m\n");
+    expect_lines("web: could not execute \"/x/y\": No such file or directory\n"
+                 "web: failed: No such file or directory, gave up after 1 start in 1m\n");
 }
 
 /* A reload has taken the before_start away by the time at which its failure is settled. */
@@ -219,7 +219,7 @@ static void test_exec_of_what_is_no_more(void **state)
     d.left[0] = 1;
     engine_event(&d.e, get("web"), EVENT_EXITED, d.now, &fact);
     drive();
-    expect_lines("web: before_start: could not execute \"/x/prepare\": Permission denied (exec)\n");
+    expect_lines("web: before_start: could not execute \"/x/prepare\": Permission denied\n");
     RELOAD(web());
     all_gone("web");
     expect_lines("web: down after 0s, to start again\n"
@@ -235,7 +235,7 @@ static void test_no_fork(void **state)
     pass(ENGINE_FORK_WAIT);
     expect_lines("web: next try\n"
                  "web: starting\n"
-                 "web: could not start: Resource temporarily unavailable (exec), next try in 1s\n");
+                 "web: could not start: exec: Resource temporarily unavailable, next try in 1s\n");
 }
 
 static void test_before_start(void **state)
@@ -255,7 +255,7 @@ static void test_before_start(void **state)
                  "web: before_start: exit 0 after 50ms\n"
                  "web: before_start done after 50ms\n"
                  "web: starting\n"
-                 "web: ready after 0s, pid 101\n");
+                 "web: ready, pid 101\n");
     tell("web", EVENT_DOWN);
     leave("web", 0);
     tell("web", EVENT_UP);
@@ -322,7 +322,7 @@ static void test_mixed_and_hurry(void **state)
     engine_hurry(&d.e, d.now);
     drive();
     expect_lines("db: stopping (shutdown)\n"
-                 "db: nobody waits: KILL\n");
+                 "db: hurry: KILL\n");
 }
 
 static void test_taken_along(void **state)
@@ -337,9 +337,9 @@ static void test_taken_along(void **state)
                  "web: stopping (to be restarted)\n"
                  "web: down after 0s, to start again\n"
                  "web: starting\n"
-                 "web: ready after 0s, pid 102\n"
+                 "web: ready, pid 102\n"
                  "api: starting\n"
-                 "api: ready after 0s, pid 103\n");
+                 "api: ready, pid 103\n");
 }
 
 /* Told once, when it is certain, to each that waits. */
@@ -368,11 +368,11 @@ static void test_needs_in_vain(void **state)
     tell("api", EVENT_UP);
     expect_lines("web: to start\n"
                  "web: starting\n"
-                 "web: ready after 0s, pid 103\n"
+                 "web: ready, pid 103\n"
                  "api: starting\n"
-                 "api: ready after 0s, pid 104\n"
+                 "api: ready, pid 104\n"
                  "front: starting\n"
-                 "front: ready after 0s, pid 105\n");
+                 "front: ready, pid 105\n");
 }
 
 /* ---- other lines ---- */
