@@ -32,8 +32,10 @@ int act_room(struct world *w, size_t n)
 
 void act_save(struct world *w, const struct service *s)
 {
-    persist_save(&w->store.slots[s->slot], s);
-    world_life(w, s)->unsaved = false;
+    struct life *l = world_life(w, s);
+
+    persist_save(&w->store.area, s, l->leader);
+    l->unsaved = false;
 }
 
 /* ---- exec reports ---- */
@@ -63,6 +65,7 @@ void act_read_report(struct world *w, struct service *s, bool command)
     drop_report(w, spawn);
     if (!command && !failure->error)
         engine_event(&w->engine, s, EVENT_EXEC_OK, w->now, NULL);
+    l->unsaved = true;
 }
 
 static int watch_report(struct world *w, struct service *s, struct spawn *spawn, bool command)
@@ -132,6 +135,7 @@ static void spawn(struct world *w, struct service *s)
     struct life *l = world_life(w, s);
     struct engine_fact fact = {0};
 
+    l->leader = 0;
     l->told_step = 0;
     l->told_tick = 0;
     act_save(w, s);
@@ -281,7 +285,7 @@ static void forget(struct world *w, struct service *s)
     if (l->in_cgroup)
         cgroup_remove(&w->cgroup, service_name(s));
     *l = (struct life){0};
-    persist_clear(&w->store.slots[s->slot]);
+    persist_clear(&w->store.area, s->slot);
     engine_forget(&w->engine, s);
 }
 
@@ -290,10 +294,10 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
     switch (what) {
     case ACTION_SPAWN:
         spawn(w, s);
-        break;
+        return;
     case ACTION_COMMAND:
         stop_command(w, s);
-        break;
+        return;
     case ACTION_COMMAND_END:
         if (s->command)
             process_signal_group(s->command, SIGKILL);
@@ -312,8 +316,19 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
         break;
     case ACTION_FREE:
         forget(w, s);
-        break;
+        return;
     }
+    world_life(w, s)->unsaved = true;
+}
+
+/* A process that ends of what it is told is not to be found to have failed by a tend that crashed
+ * right after the telling: the record knows of the stop before. */
+static void save_next(struct world *w)
+{
+    const struct service *s = engine_peek_action(&w->engine);
+
+    if (s && world_life(w, s)->unsaved)
+        act_save(w, s);
 }
 
 void act(struct world *w)
@@ -326,6 +341,7 @@ void act(struct world *w)
         if (w->look)
             roster_check(w);
         engine_settle(&w->engine, w->now);
+        save_next(w);
         s = engine_next_action(&w->engine, &what);
         if (!s && !w->look)
             return;

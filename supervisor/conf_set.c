@@ -321,7 +321,7 @@ static int set_limit(const struct assign *a, const char *word)
 {
     size_t n = strcspn(word, ":");
     struct conf_limit *entry;
-    rlim_t soft, hard;
+    rlim_t soft = 0, hard = 0;
 
     if (read_limit(a->key, word, n, &soft) != 0 ||
         (word[n] == ':' && read_limit(a->key, word + n + 1, strlen(word + n + 1), &hard) != 0))

@@ -89,6 +89,15 @@ struct service *engine_next_action(struct engine *e, enum service_action *what)
     return NULL;
 }
 
+const struct service *engine_peek_action(const struct engine *e)
+{
+    const struct service *s = e->queue[QUEUE_ACTION].first;
+
+    while (s && !s->pending)
+        s = s->next[QUEUE_ACTION];
+    return s;
+}
+
 /* ---- levels ---- */
 
 /* Settled before any level is read: a dependency must not be stopped because its dependent has

@@ -70,7 +70,6 @@ static void enter(struct engine *e, struct service *s, enum service_state state,
 static void kill_all(struct engine *e, struct service *s, msec now, enum engine_event event)
 {
     s->killed = true;
-    s->told = true;
     s->ready = false;
     s->pending &= ~(unsigned)(ACTION_SIGNAL | ACTION_SWEEP | ACTION_COMMAND);
     engine_want(e, s, s->command ? ACTION_KILL | ACTION_COMMAND_END : ACTION_KILL);
@@ -108,10 +107,8 @@ static void do_step(struct engine *e, struct service *s, msec now, enum engine_e
     }
     if (s->step == STEP_COMMAND)
         engine_want(e, s, ACTION_COMMAND);
-    if (s->step >= STEP_SIGNAL) {
-        s->told = true;
+    if (s->step >= STEP_SIGNAL)
         engine_want(e, s, ACTION_SIGNAL);
-    }
     set_deadline(e, s, later(now, step_wait(s)));
 }
 
@@ -129,7 +126,7 @@ static void begin_stop(struct engine *e, struct service *s, enum service_cause c
     s->cause = cause;
     s->stop_began = now;
     s->step = step;
-    s->told = s->killed = false;
+    s->killed = false;
     s->pending &= ~(unsigned)ACTION_SPAWN;
     enter(e, s, SERVICE_STOPPING, now, event);
     s->ready = false;

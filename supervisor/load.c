@@ -65,15 +65,14 @@ static const struct load_file *read_file(struct load *load, const char *path, bo
 
 static char *path_join(const char *folder, const char *name)
 {
-    size_t n = strlen(folder), m = strlen(name) + 1;
-    bool slash = n > 0 && folder[n - 1] != '/';
-    char *path = load_must(malloc(n + slash + m));
+    size_t n = strlen(folder);
+    char *path;
 
-    memcpy(path, folder, n);
-    path[n] = '/';
-    memcpy(path + n + slash, name, m);
+    if (asprintf(&path, "%s%s%s", folder, n > 0 && folder[n - 1] != '/' ? "/" : "", name) < 0)
+        load_must(NULL);
     return path;
 }
+
 
 static int compare_words(const void *a, const void *b)
 {
@@ -112,7 +111,7 @@ static bool read_folder(struct load *load, const char *folder, read_function *re
     names = host_list_folder(folder, &n, &missing, why, sizeof(why));
     if (names == NULL && !missing)
         problem_add(&load->problems, file_new(load, folder, false)->path, 0, "", "%s", why);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; names != NULL && i < n; i++)
         if (!is_drop_in_folder(names[i]))
             read_listed(load, folder, names, i, n, read);
     load_words_free(names);

@@ -64,8 +64,8 @@ int loop_wait(struct loop *l, msec now, msec deadline, struct loop_event *events
     int n = epoll_wait(l->epoll, ready, room, timeout(now, deadline));
 
     for (int i = 0; i < n; i++)
-        events[i] = (struct loop_event){(uint32_t)(ready[i].data.u64 >> 32),
-                                        (uint32_t)ready[i].data.u64};
+        events[i] =
+            (struct loop_event){(uint32_t)(ready[i].data.u64 >> 32), (uint32_t)ready[i].data.u64};
     return n < 0 ? 0 : n;
 }
 

@@ -1,7 +1,7 @@
 #include "tend/persist.h"
 
-#include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "tend/engine_life.h"
@@ -15,28 +15,27 @@ enum {
     PREPARED = 1 << 5,
     EXECUTED = 1 << 6,
     ADOPTED = 1 << 7,
-    TOLD = 1 << 8,
-    KILLED = 1 << 9,
-    CORE = 1 << 10,
-    ENDED = 1 << 11,         /* pid has ended, with the exit of this record */
-    COMMAND_ENDED = 1 << 12, /* command has ended */
-    ALL_FLAGS = (1 << 13) - 1,
+    KILLED = 1 << 8,
+    CORE = 1 << 9,
+    ENDED = 1 << 10,         /* pid has ended, with the exit of this record */
+    COMMAND_ENDED = 1 << 11, /* command has ended */
+    ALL_FLAGS = (1 << 12) - 1,
 };
 
-static_assert(sizeof(struct persist_record) % sizeof(uint32_t) == 0, "summed up in words");
 static_assert(sizeof(int) == sizeof(int32_t) && sizeof(pid_t) == sizeof(int32_t),
               "kept as 32 bits");
 
 /* ---- writing ---- */
 
-/* Never 0, which stands for a record under way. */
-static uint32_t sum_of(const struct persist_record *r)
+/* Of all words that follow the sum itself, up to the end of what is that long. Never 0, which
+ * stands for a record under way. */
+static uint32_t sum_after(const uint32_t *sum, size_t size)
 {
-    const unsigned char *bytes = (const unsigned char *)r;
+    const unsigned char *bytes = (const unsigned char *)sum;
     uint64_t h = 0x9e3779b97f4a7c15u;
     uint32_t word;
 
-    for (size_t i = sizeof word; i < sizeof *r; i += sizeof word) {
+    for (size_t i = sizeof word; i + sizeof word <= size; i += sizeof word) {
         memcpy(&word, bytes + i, sizeof word);
         h = (h ^ word) * 0xff51afd7ed558ccdu;
         h ^= h >> 29;
@@ -45,9 +44,18 @@ static uint32_t sum_of(const struct persist_record *r)
     return word ? word : 1;
 }
 
-static bool newer(const struct persist_record *a, const struct persist_record *b)
+static_assert(sizeof(struct persist_record) % sizeof(uint32_t) == 0 &&
+                  sizeof(struct persist_undo) % sizeof(uint32_t) == 0,
+              "summed up in words");
+
+static uint32_t sum_of(const struct persist_record *r)
 {
-    return (int32_t)(a->sequence - b->sequence) > 0;
+    return sum_after(&r->sum, sizeof *r);
+}
+
+static uint32_t sum_of_undo(const struct persist_undo *u)
+{
+    return sum_after(&u->sum, sizeof *u - offsetof(struct persist_undo, sum));
 }
 
 static bool whole(const struct persist_record *r)
@@ -55,28 +63,65 @@ static bool whole(const struct persist_record *r)
     return r->sum != 0 && r->sum == sum_of(r);
 }
 
-/* The record that is to be overwritten: never the only whole one. */
-static size_t older(const struct persist_slot *slot)
+static bool undoes(const struct persist_undo *u, unsigned slot)
 {
-    if (!whole(&slot->at[0]) || !whole(&slot->at[1]))
-        return whole(&slot->at[0]) ? 1 : 0;
-    return newer(&slot->at[0], &slot->at[1]) ? 1 : 0;
+    return u->valid == PERSIST_UNDO && u->slot == slot && u->sum == sum_of_undo(u);
 }
 
 /* A crash handler of this very process reads what is written here: the order of the stores must be
  * that of the program, no more. */
-static void write_record(struct persist_slot *slot, struct persist_record *r)
+static void in_order(void)
 {
-    size_t i = older(slot);
-    struct persist_record *to = &slot->at[i];
+    atomic_signal_fence(memory_order_seq_cst);
+}
 
-    r->sequence = slot->at[!i].sequence + 1;
+static void put(struct persist_record *to, const struct persist_record *r)
+{
     to->sum = 0;
-    atomic_signal_fence(memory_order_seq_cst);
+    in_order();
     memcpy((char *)to + sizeof to->sum, (const char *)r + sizeof r->sum, sizeof *r - sizeof r->sum);
-    atomic_signal_fence(memory_order_seq_cst);
+    in_order();
     to->sum = sum_of(r);
-    atomic_signal_fence(memory_order_seq_cst);
+    in_order();
+}
+
+static void undo_void(struct persist_undo *u)
+{
+    u->valid = 0;
+    in_order();
+}
+
+static void undo_keep(struct persist_undo *u, unsigned slot, const struct persist_record *r)
+{
+    u->slot = slot;
+    memcpy(&u->record, r, sizeof *r);
+    u->sum = sum_of_undo(u);
+    in_order();
+    u->valid = PERSIST_UNDO;
+    in_order();
+}
+
+/* The undo record is about to be taken for another write: what a crash left of an earlier one comes
+ * back first. */
+static void undo_use(const struct persist_area *a)
+{
+    struct persist_undo *u = a->undo;
+
+    if (u->valid != PERSIST_UNDO)
+        return;
+    if (u->slot < a->n && undoes(u, u->slot) && !whole(&a->at[u->slot]))
+        put(&a->at[u->slot], &u->record);
+    undo_void(u);
+}
+
+static void write_record(const struct persist_area *a, unsigned slot,
+                         const struct persist_record *r)
+{
+    undo_use(a);
+    if (whole(&a->at[slot]))
+        undo_keep(a->undo, slot, &a->at[slot]);
+    put(&a->at[slot], r);
+    undo_void(a->undo);
 }
 
 static uint32_t flags_of(const struct service *s)
@@ -84,17 +129,18 @@ static uint32_t flags_of(const struct service *s)
     return (s->wanted ? WANTED : 0u) | (s->again ? AGAIN : 0u) | (s->doomed ? DOOMED : 0u) |
            (s->ready ? READY : 0u) | (s->preparing ? PREPARING : 0u) |
            (s->prepared ? PREPARED : 0u) | (s->executed ? EXECUTED : 0u) |
-           (s->adopted ? ADOPTED : 0u) | (s->told ? TOLD : 0u) | (s->killed ? KILLED : 0u) |
+           (s->adopted ? ADOPTED : 0u) | (s->killed ? KILLED : 0u) |
            (s->last_exit.core ? CORE : 0u);
 }
 
 /* The exit as s knows it. */
-static void fill(struct persist_record *r, const struct service *s)
+static void fill(struct persist_record *r, const struct service *s, pid_t leader)
 {
     memset(r, 0, sizeof *r);
     r->generation = s->generation;
     r->pid = s->pid;
     r->command = s->command;
+    r->leader = s->pid ? s->pid : leader;
     r->error = s->error;
     r->error_step = s->error_step;
     r->exit_number = s->last_exit.number;
@@ -118,46 +164,42 @@ static void fill(struct persist_record *r, const struct service *s)
     memcpy(r->name, service_name(s), strnlen(service_name(s), CONF_NAME_MAX));
 }
 
-void persist_save(struct persist_slot *slot, const struct service *s)
+void persist_save(const struct persist_area *a, const struct service *s, pid_t leader)
 {
     struct persist_record r;
 
-    fill(&r, s);
-    write_record(slot, &r);
+    fill(&r, s, leader);
+    write_record(a, s->slot, &r);
 }
 
-void persist_exit(struct persist_slot *slot, const struct service *s,
+void persist_exit(const struct persist_area *a, const struct service *s,
                   const struct service_exit *exit, int error, int error_step)
 {
     struct persist_record r;
 
-    fill(&r, s);
+    fill(&r, s, s->pid);
     r.flags = (r.flags & ~(uint32_t)CORE) | ENDED | (exit->core ? CORE : 0u);
     r.exit_how = (uint8_t)exit->how;
     r.exit_number = exit->number;
     r.error = error;
     r.error_step = error_step;
-    write_record(slot, &r);
+    write_record(a, s->slot, &r);
 }
 
-void persist_command_ended(struct persist_slot *slot, const struct service *s)
+void persist_command_ended(const struct persist_area *a, const struct service *s, pid_t leader)
 {
     struct persist_record r;
 
-    fill(&r, s);
+    fill(&r, s, leader);
     r.flags |= COMMAND_ENDED;
-    write_record(slot, &r);
+    write_record(a, s->slot, &r);
 }
 
-/* The newer one last: else a crash in between would bring the older one back. */
-void persist_clear(struct persist_slot *slot)
+void persist_clear(const struct persist_area *a, unsigned slot)
 {
-    size_t first = older(slot);
-
-    slot->at[first].sum = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    slot->at[!first].sum = 0;
-    atomic_signal_fence(memory_order_seq_cst);
+    undo_use(a);
+    a->at[slot].sum = 0;
+    in_order();
 }
 
 /* ---- reading: total ---- */
@@ -178,11 +220,11 @@ static bool fields_in_range(const struct persist_record *r)
            r->exit_how < EXIT_HOW_COUNT && r->unused == 0 &&
            (r->flags & ~(uint32_t)ALL_FLAGS) == 0 && r->step <= STEP_SIGNAL + CONF_STEPS_MAX &&
            r->starts <= TRIES_KEPT && pid_in_range(r->pid) && pid_in_range(r->command) &&
-           r->error >= 0 && r->error_step >= 0 && r->exit_number >= 0 && r->exit_number < 256 &&
-           time_in_range(r->since) && time_in_range(r->started) && time_in_range(r->stop_began) &&
-           time_in_range(r->start_by) && time_in_range(r->deadline) && r->delay >= 0 &&
-           r->delay <= CONF_TIME_MAX && memchr(r->name, '\0', sizeof r->name) &&
-           conf_name_valid(r->name);
+           pid_in_range(r->leader) && r->error >= 0 && r->error_step >= 0 && r->exit_number >= 0 &&
+           r->exit_number < 256 && time_in_range(r->since) && time_in_range(r->started) &&
+           time_in_range(r->stop_began) && time_in_range(r->start_by) &&
+           time_in_range(r->deadline) && r->delay >= 0 && r->delay <= CONF_TIME_MAX &&
+           memchr(r->name, '\0', sizeof r->name) && conf_name_valid(r->name);
 }
 
 /* Which processes, actions, deadline and readiness each state may have. */
@@ -221,7 +263,7 @@ static bool fits_its_state(const struct persist_record *r)
 
 static bool consistent(const struct persist_record *r)
 {
-    if (r->pid != 0 && r->pid == r->command)
+    if (r->pid != 0 && (r->pid == r->command || r->pid != r->leader))
         return false;
     if ((r->state == SERVICE_RUNNING || r->flags & ENDED) && r->pid == 0)
         return false;
@@ -239,13 +281,14 @@ static bool good(const struct persist_record *r)
     return whole(r) && fields_in_range(r) && fits_its_state(r) && consistent(r);
 }
 
-const struct persist_record *persist_newest(const struct persist_slot *slot)
+const struct persist_record *persist_find(const struct persist_area *a, unsigned slot)
 {
-    const struct persist_record *a = &slot->at[0], *b = &slot->at[1];
+    const struct persist_record *r;
 
-    if (!good(a))
-        return good(b) ? b : NULL;
-    return good(b) && newer(b, a) ? b : a;
+    if (slot >= a->n)
+        return NULL;
+    r = whole(&a->at[slot]) || !undoes(a->undo, slot) ? &a->at[slot] : &a->undo->record;
+    return good(r) ? r : NULL;
 }
 
 /* ---- a service again ---- */
@@ -260,7 +303,6 @@ static void load_flags(uint32_t flags, struct service *s)
     s->prepared = flags & PREPARED;
     s->executed = flags & EXECUTED;
     s->adopted = flags & ADOPTED;
-    s->told = flags & TOLD;
     s->killed = flags & KILLED;
 }
 

@@ -94,6 +94,12 @@ static bool read_snapshot(struct world *w, snapshot_known *known)
     return true;
 }
 
+static void drop_leader(struct life *l)
+{
+    l->unsaved = l->unsaved || l->leader;
+    l->leader = 0;
+}
+
 /* A process that is not ours and has the number of a dead main process shows that nobody is left in
  * that one's session and group: they would have kept the number. */
 static void drop_taken_numbers(struct world *w)
@@ -102,7 +108,7 @@ static void drop_taken_numbers(struct world *w)
         struct life *l = &w->lives[i];
         if (waits_for_end(w->engine.graph.at[i]) && l->leader &&
             snapshot_find(&w->snapshot, l->leader) && !child_find(&w->children, l->leader))
-            l->leader = 0;
+            drop_leader(l);
     }
 }
 
@@ -210,7 +216,7 @@ static unsigned count_kin(const struct world *w, struct life *l, int unknown)
             others += members_has(&l->members, p->pid, p->born);
     }
     if (kin == 0)
-        l->leader = 0;
+        drop_leader(l);
     return kin + others;
 }
 

@@ -81,7 +81,7 @@ static const char *directory_of(const struct conf *c)
 
 static size_t room_for(const struct spawn_common *common, const struct conf *c, char *const *argv)
 {
-    struct user u;
+    struct user u = {0};
     size_t defaults;
 
     find_user(c, &u);
@@ -164,7 +164,7 @@ static void merge_list(struct merge *m, char *const *list)
 
 static void merge_user(struct merge *m, const struct conf *c)
 {
-    struct user u;
+    struct user u = {0};
 
     find_user(c, &u);
     merge(m, "USER=", u.name);

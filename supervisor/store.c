@@ -12,7 +12,7 @@ bool store_open(struct store *s)
 
 static size_t bytes(size_t slots)
 {
-    return slots * sizeof(struct persist_slot);
+    return sizeof(struct persist_undo) + slots * sizeof(struct persist_record);
 }
 
 static void *map_new(const struct store *s, size_t n)
@@ -23,24 +23,25 @@ static void *map_new(const struct store *s, size_t n)
 
 int store_grow(struct store *s, size_t n)
 {
+    struct persist_area *a = &s->area;
     void *at;
 
-    if (n <= s->room)
+    if (n <= a->n)
         return 0;
     if (s->fd >= 0 && ftruncate(s->fd, (off_t)bytes(n)))
         return -1;
-    at = s->slots ? mremap(s->slots, bytes(s->room), bytes(n), MREMAP_MAYMOVE) : map_new(s, n);
+    at = a->undo ? mremap(a->undo, bytes(a->n), bytes(n), MREMAP_MAYMOVE) : map_new(s, n);
     if (at == MAP_FAILED)
         return -1;
-    s->slots = at;
-    s->room = n;
+    *a = (struct persist_area){.undo = at, .n = n};
+    a->at = (struct persist_record *)(a->undo + 1);
     return 0;
 }
 
 void store_close(struct store *s)
 {
-    if (s->slots)
-        munmap(s->slots, bytes(s->room));
+    if (s->area.undo)
+        munmap(s->area.undo, bytes(s->area.n));
     if (s->fd >= 0)
         close(s->fd);
     *s = (struct store){.fd = -1};

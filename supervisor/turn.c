@@ -38,10 +38,11 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     fact = (struct engine_fact){
         .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
     act_on_death(w, s);
-    persist_exit(&w->store.slots[s->slot], s, exit, fact.error, fact.error_step);
+    persist_exit(&w->store.area, s, exit, fact.error, fact.error_step);
     process_reap(pid);
     child_remove(&w->children, pid);
     engine_event(&w->engine, s, EVENT_EXITED, w->now, &fact);
+    l->unsaved = true;
 }
 
 /* Of a stop command nothing is left either. */
@@ -50,11 +51,12 @@ static void bury_command(struct world *w, struct service *s, pid_t pid,
 {
     act_read_report(w, s, true);
     process_signal_group(pid, SIGKILL);
-    persist_command_ended(&w->store.slots[s->slot], s);
+    persist_command_ended(&w->store.area, s, world_life(w, s)->leader);
     process_reap(pid);
     child_remove(&w->children, pid);
     observe_command(w, s, exit);
     engine_event(&w->engine, s, EVENT_COMMAND_ENDED, w->now, NULL);
+    world_life(w, s)->unsaved = true;
 }
 
 static void bury_child(struct world *w, const struct child *child, const struct service_exit *exit)

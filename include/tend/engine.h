@@ -116,6 +116,8 @@ void engine_settle(struct engine *, msec now);
 
 /* The next service with a pending action, and the one action to carry out; NULL: none. */
 struct service *engine_next_action(struct engine *, enum service_action *what);
+/* Whose action that would be; NULL: none. */
+const struct service *engine_peek_action(const struct engine *);
 
 /* The earliest time at which engine_expire has something to do; NEVER: none. */
 msec engine_deadline(struct engine *);

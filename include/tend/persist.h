@@ -1,21 +1,27 @@
 /* What must survive a crash or a re-exec of tend: each service as a fixed record, and back. Pure.
  *
  * The records lie in a memfd (store.c) and are written ahead: the intent before a fork, the pid
- * right after it, the exit between peek and reap. Each slot holds two records; the older one is
- * overwritten, so that a crash in the middle of a write costs that write alone. Decoding is total:
- * whatever the bytes are, the result is a service that the engine can go on with, or none.
+ * right after it, the exit between peek and reap. What a slot held goes to the one undo record of
+ * the area before it is overwritten, so that a crash in the middle of a write costs that write
+ * alone. Only the first write to an empty slot leaves none then, and nothing was forked before it.
+ * One process writes, and reads after a crash of itself: one write at a time can be under way.
+ *
+ * Decoding is total: whatever the bytes are, the result is a service that the engine can go on
+ * with, or none.
  *
  * Durations and deadlines are of CLOCK_MONOTONIC, which an exec does not change. */
 #ifndef TEND_PERSIST_H
 #define TEND_PERSIST_H
 
+#include <assert.h>
+
 #include "tend/engine.h"
 
 struct persist_record {
-    uint32_t sum;      /* of all that follows; last to be written */
-    uint32_t sequence; /* the higher of the two is the newer one */
+    uint32_t sum; /* of all that follows, 0: none; last to be written */
     uint32_t generation;
     int32_t pid, command;
+    int32_t leader; /* the last main process, 0: its number names nobody any more */
     int32_t error, error_step, exit_number;
     msec since, started, stop_began, start_by, deadline, delay;
     uint32_t failures, starts, restarts, members;
@@ -27,23 +33,40 @@ struct persist_record {
     char name[CONF_NAME_MAX + 1];
 };
 
-struct persist_slot {
-    struct persist_record at[2];
+/* What a slot held before the write that is under way. */
+struct persist_undo {
+    uint32_t valid; /* PERSIST_UNDO or not; last to be written */
+    uint32_t sum;   /* of all that follows */
+    uint32_t slot, unused;
+    struct persist_record record;
+};
+enum { PERSIST_UNDO = 0x6f646e75 };
+
+static_assert(sizeof(struct persist_record) <= 248 && sizeof(struct persist_undo) <= 264,
+              "one record for each service: memory on which we compete");
+
+/* Where they lie. All zero: nothing is stored. */
+struct persist_area {
+    struct persist_undo *undo;
+    struct persist_record *at; /* by slot */
+    size_t n;
 };
 
-/* Writes the service as it is now. */
-void persist_save(struct persist_slot *, const struct service *);
-/* Marks the slot as holding none. */
-void persist_clear(struct persist_slot *);
+/* Writes the service as it is now. leader: of a service whose main process is gone, that one while
+ * its number still names a session and a group, else 0. */
+void persist_save(const struct persist_area *, const struct service *, pid_t leader);
+/* The slot holds none from now on. */
+void persist_clear(const struct persist_area *, unsigned slot);
 /* Between peek and reap: the main process has ended thus. The service itself has not been told. */
-void persist_exit(struct persist_slot *, const struct service *, const struct service_exit *,
+void persist_exit(const struct persist_area *, const struct service *, const struct service_exit *,
                   int error, int error_step);
 /* The same for the stop command, whose status nobody asks for. */
-void persist_command_ended(struct persist_slot *, const struct service *);
+void persist_command_ended(const struct persist_area *, const struct service *, pid_t leader);
 
-/* The newest whole record of the slot, NULL: none. Checked: every field is in its range, and fields
- * that contradict each other (a pid in a state without a process) do not occur. */
-const struct persist_record *persist_newest(const struct persist_slot *);
+/* The last record of the slot that was written whole, NULL: none. Until the next write. Checked:
+ * every field is in its range, and fields that contradict each other (a pid in a state without a
+ * process) do not occur. */
+const struct persist_record *persist_find(const struct persist_area *, unsigned slot);
 
 /* Sets the fields of a service of the same name that was made from its conf. */
 void persist_load(const struct persist_record *, struct service *);
@@ -70,8 +93,9 @@ struct persist_world {
  * Where an exit was written ahead, the service is told of it, whoever has that pid now. Actions are
  * carried out before the next event or deadline is looked at.
  *
- * For this to hold, a service is saved after its actions were carried out, not between taking one
- * (engine_next_action) and doing it; except before a fork, where that is the intent. */
+ * For this to hold, a service that has changed is saved before one of its actions is taken
+ * (engine_next_action), and after it was carried out, at the latest before we sleep; but not
+ * between the two, except before a fork, where that is the intent. */
 void persist_resume(struct engine *, struct service *, const struct persist_record *,
                     const struct persist_world *, msec now);
 

@@ -122,7 +122,6 @@ struct service {
 
     /* the stop */
     unsigned step;
-    bool told;   /* a signal of this stop was sent */
     bool killed; /* KILL was sent in this stop */
 
     /* time */

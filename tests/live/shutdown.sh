@@ -252,6 +252,31 @@ in_modes "pid1 subreaper user" "the main service's code is tend's" exit_code 3 "
 in_modes "pid1 subreaper" "the main service's signal is tend's code" exit_code 137 "main = true $once" sleep=100 kill=KILL
 in_modes "pid1 subreaper" "all are done or failed: 1 if any failed" exit_code 1 "$once" sleep=100 exit=0
 
+# The one that decides cannot come any more: nothing is left to wait for.
+main_in_vain() {
+    service db "$once" exit=4
+    service app 'main = true requires = {db}' pause
+    service other '' on=TERM:exit:0 pause
+    run_tend "$MODE"
+    must "tend ends by itself" await_end 20
+    must "with 1, got $STATUS" test "$STATUS" = 1
+    must "the others are told" seen other "got TERM"
+}
+in_modes "pid1 subreaper" "a main service that waits in vain ends everything" main_in_vain
+
+# What belongs to no service is not waited for either.
+hurry_sweep() {
+    service s "$once" daemon=stray ignore=TERM pause end sleep=100 exit=0
+    service keeper '' on=TERM:exit:0 pause
+    run_tend "$MODE"
+    must "start" wait_until 10 up stray keeper || return
+    begin_stop INT
+    must "it waits for the stray" wait_until 10 seen keeper "exit 0"
+    kill -INT "$TEND"
+    must "tend ends before the grace" await_end 8
+}
+in_modes "pid1 subreaper" "F074 INT twice is a hurry for strays, too" hurry_sweep
+
 all_done() {
     service s 'type = oneshot' sleep=50 exit=0
     service t 'type = oneshot requires = {s}' exit=0

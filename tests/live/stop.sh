@@ -30,6 +30,19 @@ in_modes "$ALL" "a leader that exits at once does not cost its child the clean-u
 in_modes "$ALL" "the same for a child in a session of its own" cleanup setsid
 in_modes "$ALL" "the same for a child in a group of its own" cleanup setpgid
 
+# Its main process dies of TERM before anybody can ask who its children are.
+cleanup_before_dependency() {
+    service db '' on=TERM:exit:0 pause
+    service web 'requires = {db} stop { grace = "5s" }' fork=child setsid on=TERM:clean:500:0 pause end pause
+    run_tend "$MODE"
+    must "start" wait_until 10 up db web child || return
+    begin_stop
+    must "tend ends" await_end 20
+    must "the child could clean up" seen child cleaned
+    must "db is told when the child is gone" test "$(at db "got TERM" 1)" -ge "$(at child cleaned 1)"
+}
+in_modes "$ALL" "what a service left in another session is gone before its dependency is told" cleanup_before_dependency
+
 f017() {
     service early 'stop { grace = "1s" }' on=TERM:clean:500:0 pause
     service late 'stop { grace = "1s" }' on=TERM:clean:60000:0 pause

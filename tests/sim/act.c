@@ -97,6 +97,7 @@ static void do_spawn(struct world *w, struct service *s)
     pid_t pid;
 
     check_spawn(w, s);
+    b->leader = 0;
     save(w, s);
     crash_point(w);
     pid = child_reserve(&w->children)
@@ -111,7 +112,7 @@ static void do_spawn(struct world *w, struct service *s)
         return;
     }
     child_add(&w->children, pid, CHILD_MAIN, s);
-    fact.pid = pid;
+    fact.pid = b->leader = pid;
     event(w, s, EVENT_FORKED, &fact);
 }
 
@@ -138,9 +139,10 @@ static void do_command(struct world *w, struct service *s)
 
 static void do_free(struct world *w, struct service *s)
 {
+    struct persist_area area = area_of(&w->store);
     unsigned slot = s->slot;
 
-    persist_clear(&w->store[slot]);
+    persist_clear(&area, slot);
     crash_point(w);
     engine_forget(&w->engine, s);
     w->book[slot] = w->kept_book[slot] = (struct book){0};

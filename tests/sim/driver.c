@@ -1,18 +1,54 @@
 /* One wake-up, in the order of the real driver. */
+#include <string.h>
+
 #include "sim.h"
 
 /* The next instruction may be the last one of this tend. */
+static bool is_last(struct world *w)
+{
+    return w->crash_in >= 0 && w->crash_in-- == 0;
+}
+
 void crash_point(struct world *w)
 {
-    if (w->crash_in < 0 || w->crash_in-- > 0)
-        return;
+    if (is_last(w))
+        longjmp(w->crashed, 1);
+}
+
+/* ---- records ---- */
+
+/* In the middle of the write that took the place of old: the undo record is there, the slot has
+ * bytes of both. */
+_Noreturn static void crash_in_write(struct world *w, unsigned slot,
+                                     const struct persist_record *old)
+{
+    struct persist_record *r = &w->store.at[slot], new = *r;
+    size_t n = rng_below(&w->rng, sizeof new + 1);
+    bool forwards = rng_chance(&w->rng, 1, 2);
+
+    TRACE(w, "in the write of slot %u", slot);
+    memcpy(r, forwards ? &new : old, n);
+    memcpy((char *)r + n, (const char *)(forwards ? old : &new) + n, sizeof new - n);
+    r->sum = 0;
+    w->store.undo.valid = PERSIST_UNDO;
     longjmp(w->crashed, 1);
+}
+
+/* old: what the slot held, NULL: nobody can have come in between. */
+static void written(struct world *w, const struct service *s, const struct persist_record *old)
+{
+    if (old && is_last(w))
+        crash_in_write(w, s->slot, old);
+    w->kept_book[s->slot] = w->book[s->slot];
 }
 
 void save(struct world *w, const struct service *s)
 {
-    persist_save(&w->store[s->slot], s);
-    w->kept_book[s->slot] = w->book[s->slot];
+    struct persist_area area = area_of(&w->store);
+    struct persist_record old = w->store.at[s->slot];
+
+    persist_save(&area, s, w->book[s->slot].leader);
+    written(w, s, &old);
     w->dirty &= ~(UINT64_C(1) << s->slot);
 }
 
@@ -29,11 +65,26 @@ void save_unless_late(struct world *w, const struct service *s)
         save(w, s);
 }
 
+/* Before its signal is sent, it is known to be stopped. */
+static void save_next(struct world *w)
+{
+    const struct service *s = engine_peek_action(&w->engine);
+
+    if (s && w->dirty >> s->slot & 1)
+        save(w, s);
+}
+
 void save_all(struct world *w)
 {
-    for (size_t i = 0; i < w->engine.graph.n; i++)
-        if (w->engine.graph.at[i])
-            save(w, w->engine.graph.at[i]);
+    struct persist_area area = area_of(&w->store);
+
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        if (!w->engine.graph.at[i])
+            continue;
+        persist_save(&area, w->engine.graph.at[i], w->book[i].leader);
+        written(w, w->engine.graph.at[i], NULL);
+    }
+    w->dirty = 0;
 }
 
 static void save_dirty(struct world *w)
@@ -92,12 +143,15 @@ static void reap_main(struct world *w, struct proc *p, struct service *s)
 {
     struct engine_fact fact = {.error = p->exec_failed ? p->exec_error : 0,
                                .error_step = p->exec_failed};
+    struct persist_area area = area_of(&w->store);
+    struct persist_record old;
 
     hear(w, p);
     if (!exit_from_status(p->status, &fact.exit))
         broken(w, "P07", "%s: status %d is no exit", service_name(s), p->status);
-    persist_exit(&w->store[s->slot], s, &fact.exit, fact.error, fact.error_step);
-    w->kept_book[s->slot] = w->book[s->slot];
+    old = w->store.at[s->slot];
+    persist_exit(&area, s, &fact.exit, fact.error, fact.error_step);
+    written(w, s, &old);
     crash_point(w);
     child_remove(&w->children, p->pid);
     kernel_wait(&w->kernel, p);
@@ -107,8 +161,11 @@ static void reap_main(struct world *w, struct proc *p, struct service *s)
 
 static void reap_command(struct world *w, struct proc *p, struct service *s)
 {
-    persist_command_ended(&w->store[s->slot], s);
-    w->kept_book[s->slot] = w->book[s->slot];
+    struct persist_area area = area_of(&w->store);
+    struct persist_record old = w->store.at[s->slot];
+
+    persist_command_ended(&area, s, w->book[s->slot].leader);
+    written(w, s, &old);
     crash_point(w);
     child_remove(&w->children, p->pid);
     kernel_wait(&w->kernel, p);
@@ -170,7 +227,7 @@ void pump(struct world *w)
         if (!w->late)
             save_dirty(w);
         crash_point(w);
-        while ((s = engine_next_action(&w->engine, &what))) {
+        while (save_next(w), (s = engine_next_action(&w->engine, &what))) {
             TRACE(w, "%s: action %s", service_name(s), action_name(what));
             carry_out(w, s, what);
             crash_point(w);

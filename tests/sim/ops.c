@@ -61,15 +61,14 @@ struct state {
 static struct state *state_of(const struct world *w)
 {
     struct state *all = calloc(1, sizeof *all);
-    struct persist_slot slot;
+    struct persist_undo undo = {0};
+    struct persist_area area = {&undo, all->record, SLOTS};
 
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
         if (!s)
             continue;
-        memset(&slot, 0, sizeof slot);
-        persist_save(&slot, s);
-        all->record[i] = slot.at[0];
+        persist_save(&area, s, 0);
         all->conf[i] = s->conf;
         all->next_conf[i] = s->next_conf;
         all->n_needs[i] = s->n_needs;

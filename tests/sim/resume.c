@@ -5,7 +5,8 @@
 #include "sim.h"
 
 struct memory {
-    struct persist_slot store[SLOTS];
+    struct store store;
+    struct persist_area area;
     struct book book[SLOTS];
     const struct persist_record *record[SLOTS]; /* by slot of the new engine */
 };
@@ -18,7 +19,7 @@ static bool is_child(const struct world *w, pid_t pid)
 static bool is_stored(const struct memory *m, pid_t pid)
 {
     for (unsigned i = 0; i < SLOTS; i++) {
-        const struct persist_record *r = persist_newest(&m->store[i]);
+        const struct persist_record *r = persist_find(&m->area, i);
         if (r && (r->pid == pid || r->command == pid))
             return true;
     }
@@ -44,13 +45,30 @@ static void downtime(struct world *w, const struct memory *m)
     }
 }
 
+static void check_record(const struct world *w, const struct persist_record *r,
+                         const struct service *s, const struct book *b)
+{
+    const struct proc *p = &w->kernel.at[r->pid];
+
+    if (s->state != b->state)
+        broken(w, "P06", "%s was %s, not %s", service_name(s), service_state_name(b->state),
+               service_state_name(s->state));
+    if (r->leader != b->leader)
+        broken(w, "P05", "%s: pid %d led, not %d", service_name(s), (int)b->leader, (int)r->leader);
+    if ((s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING) && r->pid &&
+        p->owner == b->id && p->told >> 16 == s->generation)
+        broken(w, "P13", "%s was told to stop: that would count as its own end", service_name(s));
+}
+
 /* The confs of a record are kept as the record is. */
 static void restore(struct world *w, struct memory *m, unsigned slot)
 {
-    const struct persist_record *r = persist_newest(&m->store[slot]);
+    const struct persist_record *r = persist_find(&m->area, slot);
     struct book *b = &m->book[slot];
     struct service *s;
 
+    if (!r && b->id && !(b->doomed && b->state == SERVICE_DOWN))
+        broken(w, "P02", "the record of slot %u is lost", slot);
     if (!r)
         return;
     s = graph_add(&w->engine.graph, spec_build(&b->spec, b->name, b->line));
@@ -61,9 +79,7 @@ static void restore(struct world *w, struct memory *m, unsigned slot)
     w->book[s->slot] = *b;
     w->book[s->slot].excuses++;
     w->book[s->slot].died_in = 0; /* it may have had children since */
-    if (s->state != b->state)
-        broken(w, "P06", "%s was %s, not %s", service_name(s), service_state_name(b->state),
-               service_state_name(s->state));
+    check_record(w, r, s, b);
 }
 
 static bool is_recorded(const struct memory *m, pid_t pid)
@@ -102,6 +118,8 @@ static void reconcile(struct world *w, const struct memory *m, struct service *s
         world.unrecorded = find_unrecorded(w, m);
         if (world.unrecorded)
             book_event(w, s, s->state == SERVICE_STARTING ? EVENT_FORKED : EVENT_COMMAND);
+        if (world.unrecorded && s->state == SERVICE_STARTING)
+            w->book[s->slot].leader = world.unrecorded;
     }
     reap_ended(w, r);
     if (r->pid && (!is_child(w, r->pid)))
@@ -140,9 +158,10 @@ void world_resume(struct world *w)
     size_t slots = w->engine.graph.n;
 
     TRACE(w, "---- crash ----");
-    memcpy(m->store, w->store, sizeof m->store);
+    m->store = w->store;
+    m->area = area_of(&m->store);
     memcpy(m->book, w->kept_book, sizeof m->book);
-    memset(w->store, 0, sizeof w->store);
+    memset(&w->store, 0, sizeof w->store);
     memset(w->book, 0, sizeof w->book);
     memset(w->kept_book, 0, sizeof w->kept_book);
     downtime(w, m);

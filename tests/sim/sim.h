@@ -151,6 +151,7 @@ struct book {
     /* the present stop */
     bool main_died;   /* during it, or before */
     unsigned died_in; /* the turn in which it did */
+    pid_t leader;     /* the last main process */
     bool quiet;       /* it began with QUIET */
     bool drains;      /* was ready when it began */
     msec began, last_signal;
@@ -166,6 +167,16 @@ struct book {
     unsigned n_recent;
 };
 
+/* What outlives a crash of tend. */
+struct store {
+    struct persist_undo undo;
+    struct persist_record at[SLOTS];
+};
+static inline struct persist_area area_of(struct store *s)
+{
+    return (struct persist_area){&s->undo, s->at, SLOTS};
+}
+
 struct world {
     uint64_t seed;
     struct rng rng;
@@ -174,7 +185,7 @@ struct world {
     struct engine engine;
     struct child_table children;
     struct history history;
-    struct persist_slot store[SLOTS];
+    struct store store;
     bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
     msec kept_began;
     struct book book[SLOTS];      /* by slot of the present engine */
@@ -187,7 +198,7 @@ struct world {
     msec bound;             /* the shutdown must be over by then, NEVER: none */
     bool calm;              /* no more operations */
     bool lazy;              /* carries out few actions in one turn */
-    bool late;              /* saves what is not a fork only before it goes to sleep */
+    bool late;              /* saves only what must be, the rest before it goes to sleep */
     bool tardy;             /* wakes up late */
     bool always;            /* crashes in every turn */
     unsigned crashes_often; /* percent of the turns */

@@ -149,7 +149,7 @@ static void test_rest_after_a_crash(void **state)
     assert_int_equal(get("web")->tries.failures, 1);
 }
 
-static void test_what_was_told(void **state)
+static void test_killed(void **state)
 {
     struct service *s;
 
@@ -157,15 +157,15 @@ static void test_what_was_told(void **state)
     RELOAD(steps(service("web")));
     s = get("web");
     tell("web", EVENT_AGAIN);
-    assert_true(!s->told && !s->killed);
+    assert_false(s->killed);
     pass(2000);
-    assert_true(s->told && !s->killed);
+    assert_false(s->killed);
     pass(7000);
-    assert_true(s->told && s->killed);
+    assert_true(s->killed);
     die("web");
     expect("web:spawn web:TERM web:INT web:KILL web:spawn");
     tell("web", EVENT_DOWN);
-    assert_true(!s->told && !s->killed);
+    assert_false(s->killed);
 }
 
 /* Time that passes before a signal could be sent is no grace. */
@@ -495,7 +495,7 @@ int main(void)
         TEST(test_kill_takes_the_command_too),
         TEST(test_one_clock),
         TEST(test_rest_after_a_crash),
-        TEST(test_what_was_told),
+        TEST(test_killed),
         TEST(test_signal_comes_late),
         TEST(test_death_in_the_drain),
         TEST(test_mixed),

@@ -5,6 +5,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -12,11 +16,39 @@
 
 /* ---- a service to play with ---- */
 
+enum { SLOTS = 3 };
+
+struct memory {
+    struct persist_undo undo;
+    struct persist_record at[SLOTS];
+};
+
+/* The service has slot 0 unless a test gives it another. */
 struct fixture {
     struct engine engine;
     struct service *s;
-    struct persist_slot slot;
+    pid_t leader;
+    struct memory memory;
 };
+
+static struct persist_area area_of(struct memory *m)
+{
+    return (struct persist_area){&m->undo, m->at, SLOTS};
+}
+
+static void save(struct fixture *f)
+{
+    struct persist_area area = area_of(&f->memory);
+
+    persist_save(&area, f->s, f->leader);
+}
+
+static const struct persist_record *find(struct fixture *f)
+{
+    struct persist_area area = area_of(&f->memory);
+
+    return persist_find(&area, f->s->slot);
+}
 
 static struct conf *make_conf(void)
 {
@@ -60,7 +92,7 @@ static void end(struct fixture *f)
 static struct persist_record crash(struct fixture *f, struct persist_world world)
 {
     struct conf *c = f->s->conf;
-    const struct persist_record *r = persist_newest(&f->slot);
+    const struct persist_record *r = find(f);
     struct persist_record copy;
 
     assert_non_null(r);
@@ -111,7 +143,6 @@ static void scramble(struct service *s)
     s->prepared = below(2);
     s->executed = below(2);
     s->adopted = below(2);
-    s->told = below(2);
     s->killed = below(2);
     s->pid = below(2) ? (pid_t)below(40000) : 0;
     s->command = below(3) ? 0 : (pid_t)below(40000);
@@ -147,18 +178,20 @@ static void round_trip_is_equal(void **state)
     begin(&f, make_conf_with_stop());
     begin(&g, make_conf_with_stop());
     for (int i = 0; i < 200000; i++) {
-        struct persist_slot again = {0};
         const struct persist_record *r;
-        memset(&f.slot, 0, sizeof f.slot);
+        memset(&f.memory, 0, sizeof f.memory);
+        memset(&g.memory, 0, sizeof g.memory);
         scramble(f.s);
-        persist_save(&f.slot, f.s);
-        r = persist_newest(&f.slot);
+        f.leader = below(2) ? (pid_t)below(40000) : 0;
+        save(&f);
+        r = find(&f);
         if (!r)
             continue;
         good++;
         persist_load(r, g.s);
-        persist_save(&again, g.s);
-        assert_memory_equal(&again, &f.slot, sizeof again);
+        g.leader = r->leader;
+        save(&g);
+        assert_memory_equal(&g.memory, &f.memory, sizeof g.memory);
     }
     assert_true(good > 1000);
     end(&f);
@@ -176,8 +209,8 @@ static void accepted_services_go_on(void **state)
         enum service_action what;
         begin(&f, make_conf_with_stop());
         scramble(f.s);
-        persist_save(&f.slot, f.s);
-        if (persist_newest(&f.slot)) {
+        save(&f);
+        if (find(&f)) {
             crash(&f, (struct persist_world){below(2), below(2), (pid_t)(below(2) * 99)});
             assert_true(f.s->pid == 0 || service_live(f.s));
             for (int n = 0; n < 20; n++) {
@@ -192,27 +225,60 @@ static void accepted_services_go_on(void **state)
     }
 }
 
+static void flip(void *at, size_t bit)
+{
+    ((unsigned char *)at)[bit / 8] ^= (unsigned char)(1 << bit % 8);
+}
+
 static void bytes_that_are_no_record_are_refused(void **state)
 {
     struct fixture f;
-    struct persist_slot bad;
+
+    (void)state;
+    begin(&f, make_conf());
+    assert_null(find(&f));
+    be(f.s, SERVICE_RUNNING, 12, 0, 0);
+    save(&f);
+    save(&f);
+    for (size_t bit = 0; bit < sizeof f.memory.at[0] * 8; bit++) {
+        flip(&f.memory.at[0], bit);
+        assert_null(find(&f));
+        flip(&f.memory.at[0], bit);
+        assert_non_null(find(&f));
+    }
+    f.s->slot = SLOTS;
+    assert_null(find(&f));
+    for (int i = 0; i < 100000; i++) {
+        for (size_t k = 0; k < sizeof f.memory; k++)
+            ((unsigned char *)&f.memory)[k] = (unsigned char)below(256);
+        f.memory.undo.valid = PERSIST_UNDO;
+        f.memory.undo.slot = 0;
+        for (f.s->slot = 0; f.s->slot < SLOTS; f.s->slot++)
+            assert_null(find(&f));
+    }
+    end(&f);
+}
+
+/* In the middle of a write, when it is all that there is. */
+static void bytes_that_are_no_undo_are_refused(void **state)
+{
+    struct fixture f;
 
     (void)state;
     begin(&f, make_conf());
     be(f.s, SERVICE_RUNNING, 12, 0, 0);
-    persist_save(&f.slot, f.s);
-    assert_null(persist_newest(&(struct persist_slot){0}));
-    for (size_t i = 0; i < sizeof(struct persist_record); i++)
-        for (int bit = 0; bit < 8; bit++) {
-            bad = f.slot;
-            ((unsigned char *)&bad.at[0])[i] ^= (unsigned char)(1 << bit);
-            assert_null(persist_newest(&bad));
-        }
-    for (int i = 0; i < 100000; i++) {
-        for (size_t k = 0; k < sizeof bad; k++)
-            ((unsigned char *)&bad)[k] = (unsigned char)below(256);
-        assert_null(persist_newest(&bad));
+    save(&f);
+    save(&f);
+    f.memory.at[0].sum = 0;
+    f.memory.undo.valid = PERSIST_UNDO;
+    assert_non_null(find(&f));
+    for (size_t bit = 0; bit < sizeof f.memory.undo * 8; bit++) {
+        flip(&f.memory.undo, bit);
+        assert_null(find(&f));
+        flip(&f.memory.undo, bit);
     }
+    for (f.s->slot = 1; f.s->slot <= SLOTS; f.s->slot++)
+        assert_null(find(&f));
     end(&f);
 }
 
@@ -227,17 +293,18 @@ static void contradictions_are_refused(void **state)
         begin(&f, make_conf());                                                                    \
         s = f.s;                                                                                   \
         be(s, SERVICE_STOPPING, 12, 13, STEP_SIGNAL);                                              \
-        persist_save(&f.slot, s);                                                                  \
-        assert_non_null(persist_newest(&f.slot));                                                  \
-        memset(&f.slot, 0, sizeof f.slot);                                                         \
+        save(&f);                                                                                  \
+        assert_non_null(find(&f));                                                                 \
         __VA_ARGS__;                                                                               \
-        persist_save(&f.slot, s);                                                                  \
-        assert_null(persist_newest(&f.slot));                                                      \
+        save(&f);                                                                                  \
+        assert_null(find(&f));                                                                     \
         end(&f);                                                                                   \
     } while (0)
     REFUSED(s->pid = 1);
     REFUSED(s->pid = -4);
     REFUSED(s->command = 1);
+    REFUSED(s->pid = 0, f.leader = 1);
+    REFUSED(s->pid = 0, f.leader = -4);
     REFUSED(s->command = 12);
     REFUSED(s->deadline = NEVER);
     REFUSED(s->deadline = -1);
@@ -266,81 +333,322 @@ static void contradictions_are_refused(void **state)
 
 /* ---- crashes in the middle of a write ---- */
 
-static void assert_pid(const struct persist_slot *slot, pid_t pid)
+static void assert_pid(struct memory *m, unsigned slot, pid_t pid)
 {
-    const struct persist_record *r = persist_newest(slot);
+    struct persist_area area = area_of(m);
+    const struct persist_record *r = persist_find(&area, slot);
 
     assert_non_null(r);
     assert_int_equal(r->pid, pid);
 }
 
+enum { STAGES = 7, WHOLE = 5 };
+
+/* A write as persist.c does it; from WHOLE on the new record counts. */
+static void make_stages(const struct memory *before, const struct memory *after,
+                        struct memory stages[STAGES])
+{
+    for (int i = 0; i < STAGES; i++) {
+        stages[i] = *before;
+        if (i >= 1)
+            stages[i].undo = after->undo;
+        if (i >= 2 && i < 6)
+            stages[i].undo.valid = PERSIST_UNDO;
+        if (i >= 4)
+            stages[i].at[0] = after->at[0];
+        if (i == 3 || i == 4)
+            stages[i].at[0].sum = 0;
+    }
+    assert_memory_equal(&stages[STAGES - 1], after, sizeof *after);
+}
+
+/* The first bytes of one and the rest of the other, at every byte. */
+static void tear(const struct memory *from, const struct memory *to, pid_t old, pid_t new)
+{
+    for (size_t n = 0; n <= sizeof *to; n++)
+        for (int backwards = 0; backwards < 2; backwards++) {
+            struct memory torn = backwards ? *to : *from;
+            memcpy(&torn, backwards ? from : to, n);
+            assert_pid(&torn, 0, memcmp(&torn, to, sizeof torn) ? old : new);
+            assert_pid(&torn, 1, 99);
+        }
+}
+
 static void torn_writes_cost_only_themselves(void **state)
 {
     struct fixture f;
-    struct persist_slot before, after;
+    struct memory before, stages[STAGES];
 
     (void)state;
     begin(&f, make_conf());
-    be(f.s, SERVICE_RUNNING, 10, 0, 0);
-    for (pid_t pid = 11; pid < 20; pid++) {
-        persist_save(&f.slot, f.s);
-        before = f.slot;
+    be(f.s, SERVICE_RUNNING, 99, 0, 0);
+    f.s->slot = 1;
+    save(&f);
+    f.s->slot = 0;
+    for (pid_t pid = 10; pid < 16; pid++) {
+        before = f.memory;
         f.s->pid = pid;
         f.s->generation++;
-        persist_save(&f.slot, f.s);
-        after = f.slot;
-        for (size_t n = 0; n <= sizeof after; n++) { /* forwards */
-            struct persist_slot torn = before;
-            memcpy(&torn, &after, n);
-            assert_pid(&torn, memcmp(&torn, &after, sizeof torn) ? pid - 1 : pid);
-        }
-        for (size_t n = 0; n <= sizeof after; n++) { /* backwards */
-            struct persist_slot torn = after;
-            memcpy(&torn, &before, n);
-            assert_pid(&torn, memcmp(&torn, &after, sizeof torn) ? pid - 1 : pid);
-        }
+        save(&f);
+        if (pid == 10)
+            continue;
+        make_stages(&before, &f.memory, stages);
+        for (int i = 0; i + 1 < STAGES; i++)
+            tear(&stages[i], &stages[i + 1], i < WHOLE ? pid - 1 : pid,
+                 i + 1 < WHOLE ? pid - 1 : pid);
     }
     end(&f);
 }
 
-static void clearing_never_brings_the_old_one_back(void **state)
+static void torn_first_write_leaves_none(void **state)
+{
+    const size_t sum = sizeof(uint32_t);
+    struct fixture f;
+    struct memory whole;
+
+    (void)state;
+    begin(&f, make_conf());
+    be(f.s, SERVICE_RUNNING, 10, 0, 0);
+    save(&f);
+    whole = f.memory;
+    for (size_t n = sum; n <= sizeof whole.at[0]; n++) {
+        memset(&f.memory, 0, sizeof f.memory);
+        memcpy((char *)&f.memory.at[0] + sum, (char *)&whole.at[0] + sum, n - sum);
+        assert_null(find(&f));
+    }
+    end(&f);
+}
+
+/* Whatever goes on in the same memory after a crash. */
+static void torn_write_is_undone_by_the_next(void **state)
 {
     struct fixture f;
-    struct persist_slot before, half;
+    struct memory torn;
+    struct persist_area area;
+
+    (void)state;
+    begin(&f, make_conf());
+    be(f.s, SERVICE_RUNNING, 10, 0, 0);
+    save(&f);
+    f.s->pid = 11;
+    save(&f);
+    f.memory.undo.valid = PERSIST_UNDO;
+    f.memory.at[0].sum = 0;
+    torn = f.memory;
+    f.s->slot = 2;
+    save(&f);
+    assert_pid(&f.memory, 0, 10);
+    assert_pid(&f.memory, 2, 11);
+    f.memory = torn;
+    area = area_of(&f.memory);
+    persist_clear(&area, 2);
+    assert_pid(&f.memory, 0, 10);
+    f.memory = torn;
+    f.s->slot = 0;
+    f.s->pid = 12;
+    save(&f);
+    assert_pid(&f.memory, 0, 12);
+    f.memory = torn;
+    persist_clear(&area, 0);
+    assert_null(persist_find(&area, 0));
+    end(&f);
+}
+
+static void undo_of_a_slot_that_is_not_there_is_nothing(void **state)
+{
+    struct fixture f;
+    struct persist_area small;
+    struct persist_record last;
+
+    (void)state;
+    begin(&f, make_conf());
+    be(f.s, SERVICE_RUNNING, 10, 0, 0);
+    f.s->slot = 2;
+    save(&f);
+    save(&f);
+    f.memory.undo.valid = PERSIST_UNDO;
+    f.memory.at[2].sum = 0;
+    last = f.memory.at[2];
+    small = area_of(&f.memory);
+    small.n = 2;
+    f.s->slot = 0;
+    persist_save(&small, f.s, 0);
+    assert_memory_equal(&f.memory.at[2], &last, sizeof last);
+    assert_pid(&f.memory, 0, 10);
+    assert_null(persist_find(&small, 2));
+    end(&f);
+}
+
+static void cleared_slots_stay_empty(void **state)
+{
+    struct fixture f;
+    struct persist_area area = area_of(&f.memory);
 
     (void)state;
     begin(&f, make_conf());
     for (pid_t pid = 10; pid < 14; pid++) {
         be(f.s, SERVICE_RUNNING, pid, 0, 0);
-        persist_save(&f.slot, f.s);
+        save(&f);
     }
-    before = f.slot;
-    persist_clear(&f.slot);
-    assert_null(persist_newest(&f.slot));
-    for (int first = 0; first < 2; first++) {
-        half = before;
-        half.at[first].sum = 0;
-        if (before.at[first].pid == 12) /* the older one, which goes first */
-            assert_pid(&half, 13);
-    }
-    persist_save(&f.slot, f.s);
-    assert_pid(&f.slot, 13);
+    persist_clear(&area, 0);
+    assert_null(find(&f));
+    f.s->slot = 1;
+    save(&f);
+    save(&f);
+    f.s->slot = 0;
+    assert_null(find(&f));
+    save(&f);
+    assert_pid(&f.memory, 0, 13);
     end(&f);
 }
 
-static void sequence_may_wrap(void **state)
-{
-    struct fixture f;
+/* ---- crashes at every instruction of a write ---- */
 
-    (void)state;
-    begin(&f, make_conf());
-    f.slot.at[1].sequence = UINT32_MAX - 3;
-    for (pid_t pid = 10; pid < 20; pid++) {
-        be(f.s, SERVICE_RUNNING, pid, 0, 0);
-        persist_save(&f.slot, f.s);
-        assert_pid(&f.slot, pid);
+static void write_over(struct persist_area *area, struct fixture *f)
+{
+    f->s->pid = 11;
+    persist_save(area, f->s, 0);
+}
+
+static void write_exit(struct persist_area *area, struct fixture *f)
+{
+    struct service_exit died = {EXIT_SIGNAL, SIGSEGV, true};
+
+    persist_exit(area, f->s, &died, 0, 0);
+}
+
+static void write_nothing(struct persist_area *area, struct fixture *f)
+{
+    persist_clear(area, f->s->slot);
+}
+
+static pid_t start_traced(void (*write)(struct persist_area *, struct fixture *),
+                          struct persist_area *area, struct fixture *f)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
+            _exit(1);
+        write(area, f);
+        _exit(0);
     }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFSTOPPED(status))
+        return 0;
+    ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL);
+    return child;
+}
+
+/* False at its end. */
+static bool step(pid_t child)
+{
+    int status;
+
+    assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSTOPPED(status))
+        assert_int_equal(WSTOPSIG(status), SIGTRAP);
+    else
+        assert_int_equal(status, 0);
+    return WIFSTOPPED(status);
+}
+
+/* What the slot holds, of the two that it may hold; 0: none. */
+static uint32_t see(struct memory *m, const uint32_t may[2])
+{
+    struct persist_area area = area_of(m);
+    const struct persist_record *r = persist_find(&area, 0);
+    uint32_t sum = r ? r->sum : 0;
+
+    assert_true(sum == may[0] || sum == may[1]);
+    return sum;
+}
+
+/* Another one begins in that memory, with another slot. */
+static void go_on(const struct memory *crashed, struct fixture *f, const uint32_t may[2])
+{
+    struct memory m = *crashed;
+    struct persist_area area = area_of(&m);
+    uint32_t was = see(&m, may);
+
+    f->s->slot = 1;
+    persist_save(&area, f->s, 0);
+    f->s->slot = 0;
+    assert_int_equal(see(&m, may), was);
+    assert_pid(&m, 1, f->s->pid);
+}
+
+static void follow(pid_t child, struct memory *m, struct fixture *f, const uint32_t may[2])
+{
+    bool changed = false;
+
+    while (step(child)) {
+        bool is_new = see(m, may) == may[1];
+        assert_true(is_new || !changed);
+        changed = is_new;
+        go_on(m, f, may);
+    }
+    assert_true(changed);
+}
+
+static void at_every_instruction(void (*write)(struct persist_area *, struct fixture *),
+                                 unsigned writes_before)
+{
+    struct memory *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct persist_area area;
+    struct fixture f;
+    struct memory after;
+    uint32_t may[2];
+    pid_t child;
+
+    assert_true(shared != MAP_FAILED);
+    begin(&f, make_conf());
+    be(f.s, SERVICE_RUNNING, 10, 0, 0);
+    for (unsigned i = 0; i < writes_before; i++)
+        save(&f);
+    *shared = f.memory;
+    after = f.memory;
+    area = area_of(&after);
+    write(&area, &f);
+    f.s->pid = 10;
+    may[0] = shared->at[0].sum;
+    may[1] = after.at[0].sum;
+    area = area_of(shared);
+    child = start_traced(write, &area, &f);
+    if (child)
+        follow(child, shared, &f, may);
     end(&f);
+    munmap(shared, sizeof *shared);
+    if (!child)
+        skip();
+}
+
+static void overwriting_may_end_anywhere(void **state)
+{
+    (void)state;
+    at_every_instruction(write_over, 3);
+}
+
+static void writing_an_exit_may_end_anywhere(void **state)
+{
+    (void)state;
+    at_every_instruction(write_exit, 1);
+}
+
+static void first_write_may_end_anywhere(void **state)
+{
+    (void)state;
+    at_every_instruction(write_over, 0);
+}
+
+static void clearing_may_end_anywhere(void **state)
+{
+    (void)state;
+    at_every_instruction(write_nothing, 2);
 }
 
 /* ---- after a crash ---- */
@@ -353,7 +661,7 @@ static void fork_not_yet_decided_is_done_once(void **state)
     begin(&f, make_conf());
     be(f.s, SERVICE_STARTING, 0, 0, 0);
     f.s->pending = ACTION_SPAWN;
-    persist_save(&f.slot, f.s);
+    save(&f);
     assert_false(persist_forking(f.s));
     crash(&f, (struct persist_world){.unrecorded = 44});
     assert_int_equal(f.s->pending, ACTION_SPAWN);
@@ -369,7 +677,7 @@ static void intended_fork_is_found_or_done(void **state)
         begin(&f, make_conf());
         be(f.s, SERVICE_STARTING, 0, 0, 0);
         assert_true(persist_forking(f.s));
-        persist_save(&f.slot, f.s);
+        save(&f);
         crash(&f, (struct persist_world){.unrecorded = found ? 44 : 0});
         assert_int_equal(f.s->state, SERVICE_STARTING);
         assert_int_equal(f.s->pid, found ? 44 : 0);
@@ -387,7 +695,7 @@ static void intended_command_is_found_or_done(void **state)
         begin(&f, make_conf_with_stop());
         be(f.s, SERVICE_STOPPING, 12, 0, STEP_COMMAND);
         assert_true(persist_forking(f.s));
-        persist_save(&f.slot, f.s);
+        save(&f);
         crash(&f, (struct persist_world){.pid_is_ours = true, .unrecorded = found ? 44 : 0});
         assert_int_equal(f.s->command, found ? 44 : 0);
         assert_int_equal(f.s->pending, found ? 0 : ACTION_COMMAND);
@@ -403,7 +711,7 @@ static void living_process_is_taken_over(void **state)
     begin(&f, make_conf());
     be(f.s, SERVICE_RUNNING, 12, 0, 0);
     f.s->executed = true;
-    persist_save(&f.slot, f.s);
+    save(&f);
     crash(&f, (struct persist_world){.pid_is_ours = true});
     assert_int_equal(f.s->state, SERVICE_RUNNING);
     assert_int_equal(f.s->pid, 12);
@@ -418,16 +726,19 @@ static void exit_written_ahead_is_told(void **state)
     (void)state;
     for (int recycled = 0; recycled < 2; recycled++) {
         struct fixture f;
+        struct persist_area area;
         struct persist_record r;
         pid_t pid, command;
         begin(&f, make_conf());
         be(f.s, SERVICE_RUNNING, 12, 0, 0);
-        persist_save(&f.slot, f.s);
-        persist_exit(&f.slot, f.s, &died, 0, 0);
+        save(&f);
+        area = area_of(&f.memory);
+        persist_exit(&area, f.s, &died, 0, 0);
         r = crash(&f, (struct persist_world){.pid_is_ours = recycled});
         persist_ended(&r, &pid, &command);
         assert_int_equal(pid, 12);
         assert_int_equal(command, 0);
+        assert_int_equal(r.leader, 12);
         assert_int_equal(f.s->state, SERVICE_STOPPING);
         assert_int_equal(f.s->cause, CAUSE_EXIT);
         assert_int_equal(f.s->pid, 0);
@@ -441,12 +752,13 @@ static void exit_written_ahead_is_told(void **state)
 static void failed_exec_written_ahead_is_told(void **state)
 {
     struct fixture f;
+    struct persist_area area = area_of(&f.memory);
     struct service_exit code = {EXIT_CODE, 127, false};
 
     (void)state;
     begin(&f, make_conf());
     be(f.s, SERVICE_STARTING, 12, 0, 0);
-    persist_exit(&f.slot, f.s, &code, 2, 7);
+    persist_exit(&area, f.s, &code, 2, 7);
     crash(&f, (struct persist_world){0});
     assert_int_equal(f.s->cause, CAUSE_EXEC);
     assert_int_equal(f.s->error, 2);
@@ -461,7 +773,7 @@ static void vanished_process_is_lost(void **state)
     (void)state;
     begin(&f, make_conf());
     be(f.s, SERVICE_RUNNING, 12, 0, 0);
-    persist_save(&f.slot, f.s);
+    save(&f);
     crash(&f, (struct persist_world){0});
     assert_int_equal(f.s->pid, 0);
     assert_int_equal(f.s->last_exit.how, EXIT_LOST);
@@ -475,15 +787,35 @@ static void ended_command_is_told(void **state)
     (void)state;
     for (int written = 0; written < 2; written++) {
         struct fixture f;
+        struct persist_area area = area_of(&f.memory);
         begin(&f, make_conf_with_stop());
         be(f.s, SERVICE_STOPPING, 12, 13, STEP_COMMAND);
-        persist_save(&f.slot, f.s);
+        save(&f);
         if (written)
-            persist_command_ended(&f.slot, f.s);
+            persist_command_ended(&area, f.s, 0);
         crash(&f, (struct persist_world){.pid_is_ours = true, .command_is_ours = written});
         assert_int_equal(f.s->command, 0);
         assert_int_equal(f.s->step, STEP_SIGNAL);
         assert_int_equal(f.s->pending, ACTION_SIGNAL);
+        end(&f);
+    }
+}
+
+/* Its number still names what it left behind. */
+static void dead_leader_is_kept(void **state)
+{
+    (void)state;
+    for (pid_t leader = 0; leader <= 12; leader += 12) {
+        struct fixture f;
+        struct persist_record r;
+        begin(&f, make_conf());
+        be(f.s, SERVICE_STOPPING, 0, 0, STEP_SIGNAL);
+        f.s->members = 1;
+        f.leader = leader;
+        save(&f);
+        r = crash(&f, (struct persist_world){0});
+        assert_int_equal(r.leader, leader);
+        assert_int_equal(f.s->state, SERVICE_STOPPING);
         end(&f);
     }
 }
@@ -498,10 +830,12 @@ static void undone_signal_is_sent(void **state)
     be(f.s, SERVICE_STOPPING, 12, 0, STEP_SIGNAL);
     f.s->wanted = false;
     f.s->pending = ACTION_SIGNAL;
-    persist_save(&f.slot, f.s);
+    save(&f);
     crash(&f, (struct persist_world){.pid_is_ours = true});
+    assert_ptr_equal(engine_peek_action(&f.engine), f.s);
     assert_ptr_equal(engine_next_action(&f.engine, &what), f.s);
     assert_int_equal(what, ACTION_SIGNAL);
+    assert_null(engine_peek_action(&f.engine));
     assert_true(engine_deadline(&f.engine) <= 9000);
     end(&f);
 }
@@ -522,7 +856,7 @@ static void step_is_cut_to_the_conf(void **state)
         struct fixture f;
         begin(&f, make_conf());
         be(f.s, SERVICE_STOPPING, 12, cases[i].command, cases[i].step);
-        persist_save(&f.slot, f.s);
+        save(&f);
         crash(&f, (struct persist_world){.pid_is_ours = true, .command_is_ours = true});
         assert_int_equal(f.s->step, cases[i].becomes);
         engine_event(&f.engine, f.s, EVENT_DEADLINE, 9000, NULL);
@@ -536,10 +870,17 @@ int main(void)
         cmocka_unit_test(round_trip_is_equal),
         cmocka_unit_test(accepted_services_go_on),
         cmocka_unit_test(bytes_that_are_no_record_are_refused),
+        cmocka_unit_test(bytes_that_are_no_undo_are_refused),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(torn_writes_cost_only_themselves),
-        cmocka_unit_test(clearing_never_brings_the_old_one_back),
-        cmocka_unit_test(sequence_may_wrap),
+        cmocka_unit_test(torn_first_write_leaves_none),
+        cmocka_unit_test(torn_write_is_undone_by_the_next),
+        cmocka_unit_test(undo_of_a_slot_that_is_not_there_is_nothing),
+        cmocka_unit_test(cleared_slots_stay_empty),
+        cmocka_unit_test(overwriting_may_end_anywhere),
+        cmocka_unit_test(writing_an_exit_may_end_anywhere),
+        cmocka_unit_test(first_write_may_end_anywhere),
+        cmocka_unit_test(clearing_may_end_anywhere),
         cmocka_unit_test(fork_not_yet_decided_is_done_once),
         cmocka_unit_test(intended_fork_is_found_or_done),
         cmocka_unit_test(intended_command_is_found_or_done),
@@ -548,6 +889,7 @@ int main(void)
         cmocka_unit_test(failed_exec_written_ahead_is_told),
         cmocka_unit_test(vanished_process_is_lost),
         cmocka_unit_test(ended_command_is_told),
+        cmocka_unit_test(dead_leader_is_kept),
         cmocka_unit_test(undone_signal_is_sent),
         cmocka_unit_test(step_is_cut_to_the_conf),
     };
