@@ -263,7 +263,7 @@ static bool fits_its_state(const struct persist_record *r)
 
 static bool consistent(const struct persist_record *r)
 {
-    if (r->pid != 0 && (r->pid == r->command || r->pid != r->leader))
+    if (r->pid != 0 && r->pid == r->command)
         return false;
     if ((r->state == SERVICE_RUNNING || r->flags & ENDED) && r->pid == 0)
         return false;

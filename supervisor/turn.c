@@ -238,8 +238,10 @@ static void maybe_end(struct world *w)
 
     if (w->engine.shutdown || !w->loaded)
         return;
+    w->in_vain = m && m->state == SERVICE_PENDING && m->hopeless;
     if (m && m->wanted && is_over(m))
-        turn_shutdown(w, "the main service has ended", 1);
+        turn_shutdown(
+            w, w->in_vain ? "the main service waits in vain" : "the main service has ended", 1);
     else if (all_down(w))
         turn_shutdown(w,
                       any_failed(w) ? "nothing is left to run, and not all went well"
@@ -371,7 +373,7 @@ int turn_run(struct world *w)
     observe_report(w);
     log_drain(LAST_WORDS_TIME);
     m = find_main(w);
-    if (w->engine.shutdown && m && m->last_exit.how != EXIT_NONE)
+    if (m && m->last_exit.how != EXIT_NONE && !w->in_vain)
         return exit_shell_code(&m->last_exit);
     return w->status;
 }

@@ -101,6 +101,7 @@ struct world {
     msec sweep_by;
     uint64_t strays; /* orphans of nobody, reaped */
     bool has_main;
+    bool in_vain;    /* the main service cannot come any more */
     bool childless;  /* as of the last look */
     bool deaths;     /* there may be zombies */
     const char *why; /* of the shutdown */

@@ -471,11 +471,12 @@ static void undo_of_a_slot_that_is_not_there_is_nothing(void **state)
     last = f.memory.at[2];
     small = area_of(&f.memory);
     small.n = 2;
+    assert_non_null(find(&f));
+    assert_null(persist_find(&small, 2));
     f.s->slot = 0;
     persist_save(&small, f.s, 0);
     assert_memory_equal(&f.memory.at[2], &last, sizeof last);
     assert_pid(&f.memory, 0, 10);
-    assert_null(persist_find(&small, 2));
     end(&f);
 }
 
