@@ -154,7 +154,6 @@ static void put_limits(struct writer *w, const struct conf *conf)
 static void put_conf(struct writer *w, const struct conf *conf)
 {
     put_string(w, conf->name);
-    put_string(w, conf->file);
     put(w, &conf->line, sizeof(conf->line));
     for (size_t i = 0; i < conf_keys_n; i++)
         put_key(w, conf, &conf_keys[i]);

@@ -274,7 +274,6 @@ static void get_ids(struct reader *r, struct conf *conf)
 static void get_conf(struct reader *r, struct conf *conf)
 {
     conf->name = get_string(r, false, 1, CONF_NAME_MAX);
-    conf->file = get_string(r, false, 0, INT32_MAX);
     conf->line = get_int(r, 0, INT32_MAX);
     for (size_t i = 0; i < conf_keys_n && !r->bad; i++)
         get_key(r, conf, &conf_keys[i]);

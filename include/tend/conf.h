@@ -55,7 +55,7 @@ struct conf_limit {
 struct conf {
     /* where it stands */
     char *name;
-    char *file;
+    char *file; /* for messages of the loader; not packed */
     int line;
 
     /* as written */

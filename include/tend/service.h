@@ -74,7 +74,7 @@ int exit_shell_code(const struct service_exit *);
 enum { STEP_DRAIN, STEP_COMMAND, STEP_SIGNAL };
 
 /* What a backoff remembers; times in msec, cut to 32 bits, compared by difference. */
-enum { TRIES_KEPT = 16 };
+enum { TRIES_KEPT = 8 };
 struct tries {
     uint32_t failures; /* in a row; a healthy run forgets them */
     uint32_t starts;   /* entries of recent in use */

@@ -127,7 +127,7 @@ static void test_round(void **state)
     assert_int_equal(conf_compare(b, set->at[1], &key), CONF_SAME);
     assert_int_equal(conf_compare(a, b, &key), CONF_SPAWN);
     assert_string_equal(set->at[0]->name, "web");
-    assert_string_equal(set->at[0]->file, "a.conf");
+    assert_null(set->at[0]->file);
     assert_int_equal(set->at[0]->line, 3);
     assert_string_equal(set->at[0]->command[1], "");
     assert_null(set->at[0]->command[2]);
