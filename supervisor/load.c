@@ -73,7 +73,6 @@ static char *path_join(const char *folder, const char *name)
     return path;
 }
 
-
 static int compare_words(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

@@ -18,8 +18,8 @@ static sigset_t caught;
 static void start(const char *path, struct service *s)
 {
     char *const argv[] = {(char[]){"svc"}, s->argument, NULL};
-    /* NOLINTNEXTLINE(clang-analyzer-*): the least that a kernel can do, and it is put right below.
-     */
+    /* the least that a kernel can do */
+    /* NOLINTNEXTLINE(clang-analyzer-*) */
     s->pid = vfork();
     if (s->pid == 0) {
         sigprocmask(SIG_UNBLOCK, &caught, NULL);
