@@ -144,6 +144,7 @@ static void spawn(struct world *w, struct service *s)
     if (fact.pid > 0) {
         l->leader = fact.pid;
         fact.error = fact.error_step = 0;
+        observe_forked(w, s, false, fact.pid);
         engine_event(&w->engine, s, EVENT_FORKED, loop_now_up(), &fact);
     } else {
         engine_event(&w->engine, s, EVENT_NO_FORK, w->now, &fact);
@@ -163,6 +164,8 @@ static void stop_command(struct world *w, struct service *s)
         log_warnx("%s: stop command: %s: %s", service_name(s), spawn_step_name(fact.error_step),
                   strerror(fact.error));
     }
+    if (fact.pid)
+        observe_forked(w, s, true, fact.pid);
     engine_event(&w->engine, s, EVENT_COMMAND, w->now, &fact);
     act_save(w, s);
 }

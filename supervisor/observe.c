@@ -89,33 +89,59 @@ void observe_change(void *world, const struct engine_change *c)
     add(w, &r, is_detail(c));
 }
 
-void observe_signal(struct world *w, struct service *s, int signal, unsigned others)
+static struct history_record record_of(const struct world *w, const struct service *s,
+                                       enum history_kind kind)
 {
     struct history_record r = {.at = w->now,
-                               .kind = HISTORY_SIGNAL,
+                               .kind = kind,
                                .from = (uint8_t)s->state,
                                .to = (uint8_t)s->state,
-                               .cause = (uint8_t)s->cause,
-                               .pid = s->pid,
-                               .group = s->conf->stop.to == CONF_TO_GROUP || signal == SIGKILL,
-                               .number = signal,
-                               .count = others};
+                               .cause = (uint8_t)s->cause};
 
     snprintf(r.name, sizeof r.name, "%s", service_name(s));
+    return r;
+}
+
+void observe_signal(struct world *w, struct service *s, int signal, unsigned others)
+{
+    struct history_record r = record_of(w, s, HISTORY_SIGNAL);
+
+    r.pid = s->pid;
+    r.group = s->conf->stop.to == CONF_TO_GROUP || signal == SIGKILL;
+    r.number = signal;
+    r.count = others;
     note_told(w, s, signal, others);
     add(w, &r, true);
 }
 
-void observe_command(struct world *w, struct service *s, const struct service_exit *exit)
+void observe_forked(struct world *w, const struct service *s, bool command, pid_t pid)
+{
+    struct history_record r = record_of(w, s, HISTORY_FORKED);
+
+    r.process = command ? HISTORY_COMMAND : s->preparing ? HISTORY_BEFORE : HISTORY_MAIN;
+    r.pid = pid;
+    add(w, &r, true);
+}
+
+void observe_command(struct world *w, struct service *s, pid_t pid, const struct service_exit *exit)
 {
     const struct start_failure *failure = &world_life(w, s)->command_failure;
-    char text[EXIT_TEXT_MAX];
+    struct history_record r = record_of(w, s, HISTORY_EXIT);
 
     if (failure->error)
         log_warnx("%s: stop command \"%s\": %s: %s", service_name(s), s->conf->stop.command[0],
                   spawn_step_name(failure->step), strerror(failure->error));
-    else if (exit->how != EXIT_CODE || exit->number != 0)
-        log_warnx("%s: stop command: %s", service_name(s), exit_text(exit, text));
+    r.process = HISTORY_COMMAND;
+    r.pid = pid;
+    r.exit = *exit;
+    add(w, &r, failure->error || (exit->how == EXIT_CODE && exit->number == 0));
+}
+
+void observe_reaped(struct world *w, unsigned strays)
+{
+    struct history_record r = {.at = w->now, .kind = HISTORY_STRAY, .count = strays};
+
+    add(w, &r, true);
 }
 
 /* ---- what KILL did not end ---- */
@@ -177,7 +203,10 @@ void observe_strays(struct world *w, int signal)
 
 void observe_shutdown(struct world *w, const char *why)
 {
+    struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
+
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
+    history_add(&w->history, &r);
     log_info("shutdown: %s", why);
 }
 
@@ -222,15 +251,15 @@ static void report(const struct world *w, const struct service *s, int width)
 
 void observe_report(struct world *w)
 {
+    struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
     int width;
-    char took[UNITS_DURATION_MAX];
 
     if (!w->endings)
         return;
+    r.age = w->now > w->engine.shutdown_began ? w->now - w->engine.shutdown_began : 1;
     width = name_width(w);
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i])
             report(w, w->engine.graph.at[i], width);
-    log_info("shutdown complete in %s",
-             units_duration_short(w->now - w->engine.shutdown_began, took));
+    add(w, &r, false);
 }

@@ -54,7 +54,7 @@ static void bury_command(struct world *w, struct service *s, pid_t pid,
     persist_command_ended(&w->store.area, s, world_life(w, s)->leader);
     process_reap(pid);
     child_remove(&w->children, pid);
-    observe_command(w, s, exit);
+    observe_command(w, s, pid, exit);
     engine_event(&w->engine, s, EVENT_COMMAND_ENDED, w->now, NULL);
     world_life(w, s)->unsaved = true;
 }
@@ -102,6 +102,8 @@ static void bury(struct world *w)
         }
     }
     w->childless = pid < 0;
+    if (strangers)
+        observe_reaped(w, strangers);
 }
 
 /* ---- signals ---- */

@@ -160,7 +160,9 @@ void config_close(struct world *);
 /* observe.c */
 void observe_change(void *world, const struct engine_change *);
 void observe_signal(struct world *, struct service *, int signal, unsigned others);
-void observe_command(struct world *, struct service *, const struct service_exit *);
+void observe_forked(struct world *, const struct service *, bool command, pid_t);
+void observe_command(struct world *, struct service *, pid_t, const struct service_exit *);
+void observe_reaped(struct world *, unsigned strays);
 
 /* The last look's strangers are told. */
 void observe_strays(struct world *, int signal);
