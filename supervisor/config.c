@@ -125,6 +125,8 @@ static int take(struct world *w, struct conf_set *set)
         open_cgroup(w, set->supervisor.cgroup);
     if (engine_reload(&w->engine, set, w->now))
         return -1;
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
     w->grace = set->supervisor.grace;
     return 0;
 }
