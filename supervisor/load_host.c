@@ -33,6 +33,12 @@ static bool is_trusted_owner(uid_t uid)
     return uid == 0 || uid == geteuid() || (stat("/", &root) == 0 && uid == root.st_uid);
 }
 
+/* The group of root has nobody else in it; umask 002 gives it the right to write. */
+static bool is_open_to_others(const struct stat *st)
+{
+    return (st->st_mode & 002) != 0 || ((st->st_mode & 020) != 0 && st->st_gid != 0);
+}
+
 static int check_folder(const char *path, char *why, size_t n)
 {
     struct stat st;
@@ -42,7 +48,7 @@ static int check_folder(const char *path, char *why, size_t n)
     if (!is_trusted_owner(st.st_uid))
         return refuse(why, n, "its folder %s belongs to user %u: chown it to root", path,
                       (unsigned)st.st_uid);
-    if ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0)
+    if (is_open_to_others(&st) && (st.st_mode & S_ISVTX) == 0)
         return refuse(why, n, "its folder %s is writable by others: chmod go-w it", path);
     return 0;
 }
@@ -121,7 +127,7 @@ static int check_trust(struct host_folders *folders, const char *path, bool link
         return 0;
     if (!is_trusted_owner(st->st_uid))
         return refuse(why, n, "belongs to user %u: chown it to root", (unsigned)st->st_uid);
-    if ((st->st_mode & 022) != 0)
+    if (is_open_to_others(st))
         return refuse(why, n, "is writable by others: chmod go-w it");
     folder = host_folder(folders, path, why, n);
     if (folder == NULL || check_folders(folders, folder, why, n) != 0)
