@@ -149,7 +149,7 @@ idle() {
     must "start" wait_until 20 seen "" up 100 || return
     nap 1
     before=$(wakeups "$TEND")
-    nap 5
+    nap 10
     after=$(wakeups "$TEND")
     must "it slept through: $before, $after wake-ups" test "$before" = "$after"
 }
