@@ -104,8 +104,8 @@ static void read_listed(struct load *load, const char *folder, char **names, siz
 static bool read_folder(struct load *load, const char *folder, read_function *read)
 {
     char why[256], **names;
-    size_t n = 0;
     bool missing;
+    size_t n;
 
     names = host_list_folder(folder, &n, &missing, why, sizeof(why));
     if (names == NULL && !missing)

@@ -249,26 +249,41 @@ static int bytewise(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* Frees the entries; NULL without memory. */
+static char **take_names(struct dirent **entries, size_t n)
+{
+    char **names = calloc(n + 1, sizeof(*names));
+    bool good = names != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (good)
+            good = (names[i] = strdup(entries[i]->d_name)) != NULL;
+        free(entries[i]);
+    }
+    free(entries);
+    for (size_t i = 0; !good && names != NULL && names[i] != NULL; i++)
+        free(names[i]);
+    if (!good)
+        free(names);
+    return good ? names : NULL;
+}
+
 char **host_list_folder(const char *folder, size_t *count, bool *missing, char *why, size_t n)
 {
     struct dirent **entries;
     int found = scandir(folder, &entries, is_config, bytewise);
     char **names;
 
+    *count = 0;
     *missing = found < 0 && errno == ENOENT;
     if (found < 0) {
         refuse(why, n, "cannot be read: %s", strerror(errno));
         return NULL;
     }
-    *count = (size_t)found;
-    names = calloc(*count + 1, sizeof(*names));
-    for (int i = 0; i < found; i++) {
-        if (names != NULL)
-            names[i] = strdup(entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
-    if (names == NULL)
+    names = take_names(entries, (size_t)found);
+    if (names != NULL)
+        *count = (size_t)found;
+    else
         refuse(why, n, "does not fit into memory");
     return names;
 }

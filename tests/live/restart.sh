@@ -156,6 +156,6 @@ idle() {
 wakeups() { # each system call that waits ends in one more switch; a tracer would wake it itself
     grep ctxt_switches "/proc/$1/status" | tr -dc '0-9 '
 }
-in_modes "pid1 subreaper" "an idle tend with 100 services does not wake up in 5 s" idle
+in_modes "pid1 subreaper" "an idle tend with 100 services does not wake up in 10 s" idle
 
 done_testing
