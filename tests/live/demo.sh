@@ -5,7 +5,7 @@
 # condition, under a generous limit; each process started is ended by its pid, whatever happens.
 # shellcheck disable=SC2317 # functions are called by name, as conditions
 
-BUILD=$(realpath "${BUILD:-build}") || exit 1
+BUILD=$(realpath "${TEND_BUILD:-${BUILD:-build}}") || exit 1
 LIMIT=${LIMIT:-20} # seconds: generous
 work=$(mktemp -d) || exit 1
 exec 2>"$work/err" # bash's word on each killed child would be noise
