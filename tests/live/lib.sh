@@ -179,6 +179,7 @@ end_case() {
     case $STATUS in
     132 | 134 | 135 | 136 | 139 | 159) WHY+=("tend died of a signal: status $STATUS") ;;
     esac
+    must "no sanitizer complains" not grep -E 'Sanitizer: |runtime error: ' "$LOG" "$OUT"
     must "nobody is left behind: $(actors | tr '\n' ' ')" wait_until 2 no_actors
     end_all
 }

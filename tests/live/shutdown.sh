@@ -254,7 +254,7 @@ in_modes "pid1 subreaper" "all are done or failed: 1 if any failed" exit_code 1 
 
 # The one that decides cannot come any more: nothing is left to wait for.
 main_in_vain() {
-    service db "$once" exit=4
+    service db "$once" sleep=300 exit=4
     service app 'main = true requires = {db}' pause
     service other '' on=TERM:exit:0 pause
     run_tend "$MODE"
