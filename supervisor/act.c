@@ -76,25 +76,26 @@ static int watch_report(struct world *w, struct service *s, struct spawn *spawn,
 
 /* ---- starting ---- */
 
+static void leave_cgroup(struct world *w, struct service *s)
+{
+    struct life *l = world_life(w, s);
+
+    if (l->watch)
+        cgroup_unwatch(&w->cgroup, l->watch);
+    l->watch = 0;
+    cgroup_remove(&w->cgroup, service_name(s));
+    l->cgroup_used_up = false;
+}
+
 /* A kernel may kill whatever is later cloned into a group that cgroup.kill was written to (seen on
  * Linux 6.18): such a group is made anew. */
 static int cgroup_of(struct world *w, struct service *s)
 {
-    struct life *l = world_life(w, s);
-    int fd;
-
     if (w->cgroup.own < 0)
         return -1;
-    if (l->cgroup_used_up) {
-        if (l->watch)
-            cgroup_unwatch(&w->cgroup, l->watch);
-        l->watch = 0;
-        cgroup_remove(&w->cgroup, service_name(s));
-        l->cgroup_used_up = false;
-    }
-    fd = cgroup_make(&w->cgroup, service_name(s));
-    l->in_cgroup = fd >= 0;
-    return fd;
+    if (world_life(w, s)->cgroup_used_up)
+        leave_cgroup(w, s);
+    return cgroup_make(&w->cgroup, service_name(s));
 }
 
 /* Everything that can fail is done before the fork, so that a child is in the table from its birth.
@@ -105,6 +106,7 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
     struct life *l = world_life(w, s);
     struct spawn **spawn = command ? &l->command : &l->main;
     enum spawn_step step = SPAWN_PREPARE;
+    bool in_cgroup = false;
     int cgroup = -1;
     pid_t pid = -1;
 
@@ -113,10 +115,9 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
     if (child_reserve(&w->children) == 0) {
         cgroup = cgroup_of(w, s);
         pid = spawn_start(&w->common, s->conf, argv, cgroup, spawn, &step);
-        if (pid < 0 && step == SPAWN_CGROUP) {
-            l->in_cgroup = false;
+        in_cgroup = cgroup >= 0 && pid > 0;
+        if (pid < 0 && step == SPAWN_CGROUP)
             pid = spawn_start(&w->common, s->conf, argv, -1, spawn, &step);
-        }
     }
     fact->error = errno;
     fact->error_step = (int)step;
@@ -124,6 +125,8 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
         close(cgroup);
     if (pid < 0)
         return -1;
+    if (!command) /* where the main process is, there its service is looked for */
+        l->in_cgroup = in_cgroup;
     child_add(&w->children, pid, command ? CHILD_COMMAND : CHILD_MAIN, s);
     if (watch_report(w, s, *spawn, command))
         log_warn("%s: its start cannot be watched", service_name(s));
@@ -211,9 +214,8 @@ static void tell(struct world *w, struct service *s)
     }
     if (all)
         others = roster_tell(w, s, signal, l->told_tick + 1);
-    if (s->pid || others) {
+    if (s->pid || others)
         observe_signal(w, s, signal, others);
-    }
     if (!s->pid && !others)
         w->look = true;
     engine_event(&w->engine, s, EVENT_SIGNALLED, loop_now_up(), NULL);
@@ -227,9 +229,8 @@ static void sweep(struct world *w, struct service *s)
 
     begin_telling(s, l);
     others = roster_tell(w, s, signal, l->told_tick);
-    if (others) {
+    if (others)
         observe_signal(w, s, signal, others);
-    }
 }
 
 static void kill_all(struct world *w, struct service *s)
@@ -286,7 +287,7 @@ static void forget(struct world *w, struct service *s)
     drop_report(w, &l->command);
     members_free(&l->members);
     if (l->in_cgroup)
-        cgroup_remove(&w->cgroup, service_name(s));
+        leave_cgroup(w, s);
     *l = (struct life){0};
     persist_clear(&w->store.area, s->slot);
     engine_forget(&w->engine, s);

@@ -12,9 +12,8 @@
 #include "tend/graph.h"
 #include "tend/load.h"
 #include "tend/pack.h"
+#include "tend/process.h"
 #include "tend/world.h"
-
-enum { LOAD_TIME = 20000, REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
 
 static pid_t start_loader(char *const *paths, int *out)
 {
@@ -39,15 +38,7 @@ static bool read_reply(int fd, struct pack *reply)
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
         ssize_t n;
-        if (reply->room - reply->size < CHUNK) {
-            size_t room = reply->room + 4 * CHUNK;
-            unsigned char *data = room <= REPLY_MAX ? realloc(reply->data, room) : NULL;
-            if (!data)
-                return false;
-            reply->data = data;
-            reply->room = room;
-        }
-        if (poll(&p, 1, LOAD_TIME) != 1)
+        if (!config_room(reply) || poll(&p, 1, CONFIG_LOAD_TIME) != 1)
             return false;
         n = read(fd, reply->data + reply->size, reply->room - reply->size);
         if (n <= 0)
@@ -119,7 +110,7 @@ int check_config(char *const *paths)
         return WORLD_NO_SYSTEM;
     }
     if (!read_reply(fd, &reply))
-        kill(pid, SIGKILL);
+        process_signal(pid, SIGKILL);
     close(fd);
     waitpid(pid, NULL, 0);
     if (pack_read(reply.data, reply.size, &set, &problems))

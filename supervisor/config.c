@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "tend/process.h"
 #include "tend/world.h"
 
-enum { LOAD_TIME = 20000, REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
+enum { REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
 
 static void child(const struct world *w, int out) __attribute__((noreturn));
 
@@ -51,14 +50,14 @@ int config_load(struct world *w)
             process_signal(pid, SIGKILL);
         return -1;
     }
-    child_add(&w->children, pid, CHILD_LOADER, NULL)->deadline = w->now + LOAD_TIME;
+    child_add(&w->children, pid, CHILD_LOADER, NULL)->deadline = w->now + CONFIG_LOAD_TIME;
     w->loader = pid;
     w->loader_fd = ends[0];
     w->reply.size = 0;
     return 0;
 }
 
-static bool make_room(struct pack *p)
+bool config_room(struct pack *p)
 {
     size_t room = p->room ? p->room * 2 : CHUNK;
     unsigned char *data;
@@ -115,18 +114,19 @@ static void open_cgroup(struct world *w, int mode)
 static int take(struct world *w, struct conf_set *set)
 {
     size_t most = w->engine.graph.n + set->n;
+    bool has_main = false;
 
     if (act_room(w, most))
         return -1;
-    w->has_main = false;
-    for (size_t i = 0; i < set->n; i++)
-        w->has_main |= set->at[i]->main;
+    for (size_t i = 0; i < set->n; i++) /* the reload takes them out of the set */
+        has_main |= set->at[i]->main;
     if (!w->loaded)
         open_cgroup(w, set->supervisor.cgroup);
     if (engine_reload(&w->engine, set, w->now))
         return -1;
     for (size_t i = 0; i < w->engine.graph.n; i++)
         w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
+    w->has_main = has_main;
     w->grace = set->supervisor.grace;
     return 0;
 }
@@ -182,7 +182,7 @@ void config_read(struct world *w)
     while (w->loader_fd >= 0) {
         ssize_t n = -1;
         errno = EFBIG;
-        if (make_room(&w->reply))
+        if (config_room(&w->reply))
             n = read(w->loader_fd, w->reply.data + w->reply.size, w->reply.room - w->reply.size);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -202,6 +202,10 @@ void config_read(struct world *w)
 void config_ended(struct world *w)
 {
     config_read(w);
+    if (w->loader_fd >= 0) { /* somebody else holds the pipe: there is no more to come */
+        stop_reading(w);
+        decode(w);
+    }
     w->loader = 0;
     if (w->load_again && !w->engine.shutdown) {
         w->load_again = false;

@@ -245,10 +245,10 @@ bool engine_idle(const struct engine *e)
 {
     for (size_t i = 0; i < e->graph.n; i++) {
         const struct service *s = e->graph.at[i];
-        if (s && (service_live(s) || s->state == SERVICE_BACKOFF))
+        if (s && s->state != SERVICE_STUCK && (service_live(s) || s->state == SERVICE_BACKOFF))
             return false;
     }
-    return true;
+    return e->queue[QUEUE_ACTION].first == NULL;
 }
 
 void engine_adopt(struct engine *e, struct service *s, msec now)

@@ -196,16 +196,3 @@ void log_warnx(const char *format, ...)
     va_end(args);
     errno = saved;
 }
-
-void log_debug(const char *format, ...)
-{
-    int saved = errno;
-    va_list args;
-
-    if (!log_verbose)
-        return;
-    va_start(args, format);
-    say(format, args, NULL);
-    va_end(args);
-    errno = saved;
-}

@@ -95,7 +95,6 @@ static void bury(struct world *w)
             continue;
         }
         process_reap(pid);
-        w->strays++;
         if (++strangers == STRANGERS_IN_A_TURN) {
             w->deaths = w->again = true;
             break;
@@ -197,15 +196,9 @@ static void expire(struct world *w)
 
 /* ---- the end ---- */
 
-/* Services that KILL did not end are named and left. */
 static bool all_down(const struct world *w)
 {
-    for (size_t i = 0; i < w->engine.graph.n; i++) {
-        const struct service *s = w->engine.graph.at[i];
-        if (s && s->state != SERVICE_STUCK && (service_live(s) || s->state == SERVICE_BACKOFF))
-            return false;
-    }
-    return !w->loader && w->engine.queue[QUEUE_ACTION].first == NULL;
+    return !w->loader && engine_idle(&w->engine);
 }
 
 static const struct service *find_main(const struct world *w)

@@ -123,7 +123,8 @@ const struct service *engine_peek_action(const struct engine *);
 msec engine_deadline(struct engine *);
 void engine_expire(struct engine *, msec now);
 
-/* Nothing lives, waits for a time, or will come up by itself. */
+/* Nothing lives, waits for a time, is to be done, or will come up by itself. What is STUCK was
+ * named and is left. */
 bool engine_idle(const struct engine *);
 
 /* Takes a service as persist.c found it after a crash of ours: its state is as stored, and it is

@@ -19,13 +19,11 @@ msec log_wait(void);
 /* At the very end: waits for stderr to take the rest, at most so long. */
 void log_drain(msec limit);
 
-extern bool log_verbose;
+extern bool log_verbose; /* every step is to be told */
 
 void log_info(const char *format, ...) PRINTF(1, 2);
 /* Something is wrong, but we go on. log_warn adds the text of errno. */
 void log_warn(const char *format, ...) PRINTF(1, 2);
 void log_warnx(const char *format, ...) PRINTF(1, 2);
-/* Only with --verbose. */
-void log_debug(const char *format, ...) PRINTF(1, 2);
 
 #endif

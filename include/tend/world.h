@@ -99,7 +99,6 @@ struct world {
     unsigned interrupts;
     enum sweep sweep;
     msec sweep_by;
-    uint64_t strays; /* orphans of nobody, reaped */
     bool has_main;
     bool in_vain;    /* the main service cannot come any more */
     bool childless;  /* as of the last look */
@@ -149,6 +148,10 @@ void roster_woken(struct world *);
 uint64_t roster_tick(void);
 
 /* config.c */
+/* A loader that says nothing for so long is not waited for. */
+enum { CONFIG_LOAD_TIME = 20000 };
+/* Makes room for more of a loader's answer; false when it is too large. */
+bool config_room(struct pack *);
 /* Starts the loading child; -1 with errno. */
 int config_load(struct world *);
 /* Its pipe is readable. */

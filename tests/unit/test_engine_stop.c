@@ -52,6 +52,7 @@ static void test_whole_stop(void **state)
     pass(1);
     expect("web:stuck");
     expect_state("web", SERVICE_STUCK);
+    assert_true(engine_idle(&d.e)); /* left to itself */
     assert_int_equal(engine_deadline(&d.e), NEVER);
     die("web");
     expect_state("web", SERVICE_DOWN);
