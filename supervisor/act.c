@@ -247,6 +247,7 @@ static void kill_all(struct world *w, struct service *s)
     else
         others = roster_tell(w, s, SIGKILL, UINT64_MAX);
     observe_signal(w, s, SIGKILL, others);
+    w->killed = true;
     if (!s->pid)
         w->look = true;
     engine_event(&w->engine, s, EVENT_SIGNALLED, loop_now_up(), NULL);

@@ -232,6 +232,14 @@ static void check_environment(struct check *check)
     }
 }
 
+static void check_tty(struct check *check)
+{
+    const char *tty = check->conf->tty;
+
+    if (tty != NULL && tty[0] != '/')
+        broken(check, KEY(tty), "tty = \"%.200s\" is no absolute path: write \"/dev/...\"", tty);
+}
+
 static void check_text(struct check *check)
 {
     const char *text = check->conf->description;
@@ -278,6 +286,7 @@ size_t conf_check(const struct conf *conf, conf_report *report, void *self)
     check_names(&check, KEY(wants), conf->wants);
     check_names(&check, KEY(after), conf->after);
     check_environment(&check);
+    check_tty(&check);
     check_text(&check);
     check_life(&check);
     return check.found;

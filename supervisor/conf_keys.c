@@ -63,6 +63,8 @@ const struct conf_key conf_keys[] = {
      "supplementary groups, instead of those of the user"},
     {"", "directory", CONF_STRING, AT(directory), NULL, STRING(PATH_MAX - 1), SPAWN,
      "working directory"},
+    {"", "tty", CONF_STRING, AT(tty), NULL, STRING(PATH_MAX - 1), SPAWN,
+     "terminal that it controls, with stdin, stdout and stderr"},
     {"", "umask", CONF_OCTAL, AT(umask), "022", PLAIN, SPAWN,
      "mode bits that new files are not to have, in octal"},
     {"", "environment", CONF_LIST, AT(environment), NULL, WORDS, SPAWN,

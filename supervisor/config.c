@@ -111,7 +111,7 @@ static void open_cgroup(struct world *w, int mode)
         loop_add(&w->loop, w->cgroup.inotify, SOURCE_CGROUP, 0);
 }
 
-static int take(struct world *w, struct conf_set *set)
+int config_take(struct world *w, struct conf_set *set)
 {
     size_t most = w->engine.graph.n + set->n;
     bool has_main = false;
@@ -128,24 +128,25 @@ static int take(struct world *w, struct conf_set *set)
         w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
     w->has_main = has_main;
     w->grace = set->supervisor.grace;
+    w->loaded = true;
     return 0;
 }
 
 static void accept_set(struct world *w, struct conf_set *set)
 {
+    bool again = w->loaded;
     size_t n = set->n;
 
     if (w->engine.shutdown) {
         conf_set_free(set);
         return;
     }
-    if (take(w, set)) {
+    if (config_take(w, set)) {
         log_warn("config");
         refuse(w);
     } else {
-        log_info("%s, %zu service%s", w->loaded ? "config reloaded" : "config loaded", n,
+        log_info("%s, %zu service%s", again ? "config reloaded" : "config loaded", n,
                  n == 1 ? "" : "s");
-        w->loaded = true;
     }
     conf_set_free(set);
 }

@@ -1,102 +1,22 @@
 /* Arguments, the first acts of a process that may be PID 1, and its last. */
-#include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tend/check.h"
 #include "tend/log.h"
+#include "tend/options.h"
 #include "tend/process.h"
+#include "tend/raw.h"
+#include "tend/terminal.h"
 #include "tend/world.h"
-
-struct arguments {
-    char **paths; /* NULL-terminated; NULL: none given */
-    size_t n_paths;
-    bool check, options;
-};
-
-static const char usage[] =
-    "usage: tend [options]\n"
-    "\n"
-    "  -c, --config PATH   a config file, or a folder whose *.conf are read; may be repeated\n"
-    "                      (default: /etc/tend/tend.conf and /etc/tend/services.d)\n"
-    "      --check         tell every error in the config, or the order of start, and exit\n"
-    "      --options       tell every key of the config, and exit\n"
-    "      --runtime DIR   the folder for what exists while tend runs\n"
-    "  -v, --verbose       tell every step\n"
-    "      --version       tell the version, and exit\n"
-    "  -h, --help          tell this, and exit\n"
-    "\n"
-    "TERM or INT stops all services in order, a second INT at once; HUP reads the config anew.\n"
-    "See tend(8) and tend.conf(5).\n";
-
-/* ---- arguments ---- */
-
-static void add_path(struct arguments *a, const char *path)
-{
-    char **paths = realloc(a->paths, (a->n_paths + 2) * sizeof *paths);
-
-    if (!paths)
-        exit(WORLD_NO_SYSTEM);
-    a->paths = paths;
-    a->paths[a->n_paths++] = strdup(path);
-    a->paths[a->n_paths] = NULL;
-}
-
-enum { OPTION_CHECK = 256, OPTION_OPTIONS, OPTION_RUNTIME, OPTION_VERSION };
-
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"check", no_argument, NULL, OPTION_CHECK},
-    {"options", no_argument, NULL, OPTION_OPTIONS},
-    {"runtime", required_argument, NULL, OPTION_RUNTIME},
-    {"verbose", no_argument, NULL, 'v'},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
-static void parse(struct arguments *a, int argc, char **argv)
-{
-    int option;
-
-    while ((option = getopt_long(argc, argv, "+c:vh", long_options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            add_path(a, optarg);
-            break;
-        case 'v':
-            log_verbose = true;
-            break;
-        case OPTION_CHECK:
-            a->check = true;
-            break;
-        case OPTION_OPTIONS:
-            a->options = true;
-            break;
-        case OPTION_RUNTIME:
-            break;
-        case OPTION_VERSION:
-            puts("tend " TEND_VERSION);
-            exit(0);
-        case 'h':
-            fputs(usage, stdout);
-            exit(0);
-        default:
-            exit(WORLD_BAD_USAGE);
-        }
-    if (optind < argc) {
-        fprintf(stderr, "tend: %s: not an option; see tend --help\n", argv[optind]);
-        exit(WORLD_BAD_USAGE);
-    }
-}
 
 /* ---- first acts ---- */
 
@@ -115,59 +35,85 @@ static void open_standard(void)
 
 /* Blocked signals wait for us, also those that PID 1 would otherwise not get at all (signal(7)).
  * What our starter ignored would be ignored by our services, and a SIGCHLD that is ignored loses
- * every exit (wait(2)). */
-static void take_over_signals(sigset_t *all)
+ * every exit (wait(2)). By plain system calls, since the C library hides two signals that others
+ * may send all the same (nptl(7)). */
+static void take_over_signals(struct spawn_caller *caller)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    static const uint64_t all = UINT64_MAX;
+    /* as the kernel has it: handler, flags, restorer, mask */
+    uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL}, old[4];
 
-    sigfillset(all);
-    sigprocmask(SIG_SETMASK, all, NULL);
-    for (int signal = 1; signal <= SIGRTMAX; signal++)
-        sigaction(signal, &standard, NULL);
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&caller->blocked, sizeof all, 0);
+    for (int i = 0; i < 64; i++)
+        if (raw(SYS_rt_sigaction, i + 1, (long)standard, (long)old, sizeof all, 0) == 0 &&
+            old[0] == (uint64_t)(uintptr_t)SIG_IGN)
+            caller->ignored |= UINT64_C(1) << i;
 }
 
 /* Our folder must not keep a file system busy; the paths given are relative to the old one. */
-static void leave_folder(struct arguments *a)
+static void leave_folder(struct options *o)
 {
     char *here = getcwd(NULL, 0);
 
-    for (size_t i = 0; i < a->n_paths; i++) {
+    for (size_t i = 0; i < o->n_paths; i++) {
         char *path;
-        if (a->paths[i][0] == '/' || !here ||
-            asprintf(&path, "%s/%s", strcmp(here, "/") != 0 ? here : "", a->paths[i]) < 0)
+        if (o->paths[i][0] == '/' || !here ||
+            asprintf(&path, "%s/%s", strcmp(here, "/") != 0 ? here : "", o->paths[i]) < 0)
             continue;
-        free(a->paths[i]);
-        a->paths[i] = path;
+        free(o->paths[i]);
+        o->paths[i] = path;
     }
     free(here);
     if (chdir("/"))
         log_warn("/");
 }
 
-static bool has_terminal(void)
+/* Where somebody sits before the terminal, the command has it from its first instruction on. */
+static void open_terminal(struct world *w, struct options *o)
 {
-    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    struct spawn_caller *caller = &o->entrypoint.caller;
+    bool now;
 
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    w->terminal = terminal_open();
+    w->has_tty = w->terminal >= 0;
+    now = w->entrypoint && terminal_is_stdio() && terminal_is_ours(w->terminal);
+    caller->terminal = now ? w->terminal : -1;
 }
 
-static int open_world(struct world *w, const sigset_t *signals)
+static void tell_reaping(const struct world *w)
 {
-    *w = (struct world){.loader_fd = -1, .look_at = NEVER, .cgroup = {.own = -1, .inotify = -1}};
+    if (!w->reaper)
+        log_warnx("orphans do not come here: services are followed by session");
+    else if (w->entrypoint && getpid() != 1)
+        log_info("not PID 1: a subreaper, so that orphans come here all the same");
+}
+
+static int open_world(struct world *w, struct options *o)
+{
+    sigset_t signals;
+
+    memset(&signals, 0xff, sizeof signals); /* sigfillset leaves the hidden ones out */
+    *w = (struct world){.paths = o->paths,
+                        .entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL,
+                        .strict = o->strict,
+                        .loader_fd = -1,
+                        .look_at = NEVER,
+                        .kill_at = NEVER,
+                        .resume_at = NEVER,
+                        .cgroup = {.own = -1, .inotify = -1}};
     engine_init(&w->engine, observe_change, w);
-    spawn_common_open(&w->common, environ);
+    open_terminal(w, o);
+    spawn_common_open(&w->common, environ, w->entrypoint ? &o->entrypoint.caller : NULL);
     w->proc = members_open();
     w->reaper = process_reaps_orphans();
-    w->has_tty = has_terminal();
     if (!store_open(&w->store))
         log_warn("memfd");
     if (w->proc < 0)
         log_warnx("no /proc: who belongs to a service is told by its process group alone");
-    if (!w->reaper)
-        log_warnx("orphans do not come here: services are followed by session");
-    return loop_open(&w->loop, signals, SOURCE_SIGNAL);
+    tell_reaping(w);
+    if (!w->reaper && o->entrypoint.subreaper)
+        return -1;
+    return loop_open(&w->loop, &signals, SOURCE_SIGNAL);
 }
 
 static void close_world(struct world *w)
@@ -195,29 +141,36 @@ static void close_world(struct world *w)
 int main(int argc, char **argv)
 {
     static struct world world;
-    static struct arguments a;
-    sigset_t signals;
+    static struct options options;
+    struct spawn_caller caller = {.terminal = -1};
     int status;
 
-    take_over_signals(&signals);
+    take_over_signals(&caller);
     open_standard();
-    parse(&a, argc, argv);
-    if (a.options)
+    options_parse(&options, argc, argv);
+    options.entrypoint.caller = caller;
+    if (options.list)
         return check_options();
-    if (a.check) {
-        sigemptyset(&signals);
-        sigprocmask(SIG_SETMASK, &signals, NULL);
-        return check_config(a.paths);
+    if (options.check) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        return check_config(options.paths);
     }
     log_open();
-    syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
-    leave_folder(&a);
-    umask(022);
-    if (open_world(&world, &signals)) {
+    if (options.parent_death)
+        prctl(PR_SET_PDEATHSIG, options.parent_death);
+    if (options.entrypoint.conf) {
+        options.entrypoint.conf->umask = umask(022);
+    } else {
+        syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+        leave_folder(&options);
+        umask(022);
+    }
+    if (open_world(&world, &options)) {
         log_warn("the loop");
         return WORLD_NO_SYSTEM;
     }
-    world.paths = a.paths;
     /* From here on nothing ends the process but the end of all services. */
     status = turn_run(&world);
     close_world(&world);

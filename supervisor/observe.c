@@ -10,12 +10,20 @@
 #include "tend/units.h"
 #include "tend/world.h"
 
+/* The command of a command line speaks for itself; what is done to it, or to what it left behind,
+ * without its caller having asked for it, is told. */
+static bool concerns_caller(const struct history_record *r)
+{
+    return (r->kind == HISTORY_SIGNAL && r->number == SIGKILL) ||
+           (r->kind == HISTORY_STATE && r->to == SERVICE_STUCK);
+}
+
 static void add(struct world *w, const struct history_record *r, bool quiet)
 {
     char line[HISTORY_TEXT_MAX];
     const struct history_record *added = history_add(&w->history, r);
 
-    if (quiet && !log_verbose)
+    if (!log_verbose && (w->entrypoint ? !concerns_caller(r) : quiet))
         return;
     history_text(added, line, sizeof line);
     log_info("%s", line);
@@ -71,6 +79,15 @@ static void note_ending(struct world *w, const struct engine_change *c)
     e->any = c->from == SERVICE_STOPPING || c->from == SERVICE_KILLING || c->from == SERVICE_STUCK;
 }
 
+/* As a shell would. */
+static void tell_failure(const struct history_record *r)
+{
+    if (r->error_step == SPAWN_EXEC)
+        log_warnx("%s: %s", r->what, strerror(r->error));
+    else
+        log_warnx("%s: %s: %s", r->what, r->step, strerror(r->error));
+}
+
 void observe_change(void *world, const struct engine_change *c)
 {
     struct world *w = world;
@@ -86,6 +103,8 @@ void observe_change(void *world, const struct engine_change *c)
     r = history_from_change(c);
     if (r.error)
         r.step = spawn_step_name(r.error_step);
+    if (w->entrypoint && r.error && c->to == SERVICE_STOPPING)
+        tell_failure(&r);
     add(w, &r, is_detail(c));
 }
 
@@ -189,16 +208,35 @@ void observe_stuck(struct world *w, struct service *s)
 
 /* ---- the shutdown ---- */
 
-/* As of the last look at who is a stranger. */
-void observe_strays(struct world *w, int signal)
+/* As of the last look. */
+static void name_strangers(const struct world *w)
 {
-    char name[UNITS_SIGNAL_MAX], command[32];
+    char command[32];
 
-    log_info("processes of no service are left: %s", units_signal_name(signal, name));
     for (size_t i = 0; i < w->n_unknown && i < 16; i++) {
         read_word(w, w->unknown[i].pid, "comm", command, sizeof command);
         log_info("  pid %d (%s), state %c", (int)w->unknown[i].pid, command, w->unknown[i].state);
     }
+}
+
+void observe_strays(struct world *w, int signal)
+{
+    char name[UNITS_SIGNAL_MAX];
+
+    log_info("processes of no service are left: %s", units_signal_name(signal, name));
+    name_strangers(w);
+}
+
+void observe_left(struct world *w, const struct service *s)
+{
+    char wait[UNITS_DURATION_MAX];
+
+    if (!w->entrypoint || w->left_told)
+        return;
+    w->left_told = true;
+    log_info("left behind by %s: TERM, and KILL in %s", service_name(s),
+             units_duration_short(s->deadline > w->now ? s->deadline - w->now : 0, wait));
+    name_strangers(w);
 }
 
 void observe_shutdown(struct world *w, const char *why)
@@ -207,7 +245,8 @@ void observe_shutdown(struct world *w, const char *why)
 
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
     history_add(&w->history, &r);
-    log_info("shutdown: %s", why);
+    if (!w->entrypoint || log_verbose)
+        log_info("shutdown: %s", why);
 }
 
 static const char *outcome(const struct ending *e)
@@ -254,7 +293,7 @@ void observe_report(struct world *w)
     struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
     int width;
 
-    if (!w->endings)
+    if (!w->endings || (w->entrypoint && !log_verbose))
         return;
     r.age = w->now > w->engine.shutdown_began ? w->now - w->engine.shutdown_began : 1;
     width = name_width(w);

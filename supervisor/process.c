@@ -51,6 +51,15 @@ void process_reap(pid_t pid)
         ;
 }
 
+int process_stopped(pid_t child)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOHANG) || info.si_pid != child)
+        return 0;
+    return info.si_code == CLD_STOPPED ? info.si_status : 0;
+}
+
 bool process_group_has_child(pid_t group)
 {
     siginfo_t info;
@@ -107,6 +116,19 @@ int process_signal_other(pid_t pid, int signal, bool (*same)(void *arg, pid_t), 
         result = kill(pid, signal);
     close(fd);
     return result;
+}
+
+bool process_suspend(void)
+{
+    sigset_t stop, pending;
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    kill(0, SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL);
+    /* stopped here */
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1;
 }
 
 int process_signal_all(int signal)

@@ -47,12 +47,15 @@ static int owner_by_main(const struct world *w, pid_t leader)
     return c && c->kind == CHILD_MAIN ? (int)c->service->slot : -1;
 }
 
-/* Direct evidence: main process, session or group of one, or known from an earlier look. */
+/* Direct evidence: main process, session or group of one, or known from an earlier look. What comes
+ * to us in command mode is the command's. */
 static int direct(void *world, const struct process_stat *p)
 {
     const struct world *w = world;
     int owner = owner_by_main(w, p->pid);
 
+    if (owner < 0 && w->entrypoint && p->ppid == getpid())
+        owner = 0;
     if (owner < 0)
         owner = owner_by_main(w, p->session);
     if (owner < 0)
@@ -213,7 +216,7 @@ static unsigned count_kin(const struct world *w, struct life *l, int unknown)
         if (is_kin(l, p))
             kin++;
         else
-            others += members_has(&l->members, p->pid, p->born);
+            others += w->entrypoint || members_has(&l->members, p->pid, p->born);
     }
     if (kin == 0)
         drop_leader(l);
@@ -279,6 +282,7 @@ static void feed(struct world *w, struct service *s, unsigned members)
     struct life *l = world_life(w, s);
 
     if (members) {
+        observe_left(w, s);
         watch(w, s);
         if (s->state == SERVICE_KILLING && s->killed)
             roster_tell(w, s, SIGKILL, UINT64_MAX);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 
 #include "tend/raw.h"
@@ -25,6 +26,8 @@ static const char *const step_names[] = {
     [SPAWN_CGROUP] = "cgroup",
     [SPAWN_FORK] = "fork",
     [SPAWN_SESSION] = "session",
+    [SPAWN_PROCESS_GROUP] = "process group",
+    [SPAWN_TTY] = "tty",
     [SPAWN_STDIN] = "stdin",
     [SPAWN_LIMITS] = "limits",
     [SPAWN_NICE] = "nice",
@@ -61,7 +64,7 @@ static bool is_managers(const char *entry)
     return false;
 }
 
-static char **environment_for_children(char *const *environment)
+static char **environment_of(char *const *environment, bool verbatim)
 {
     size_t n = 0, kept = 0;
     char **result;
@@ -70,17 +73,19 @@ static char **environment_for_children(char *const *environment)
         n++;
     result = calloc(n + 1, sizeof(char *));
     for (size_t i = 0; result && i < n; i++)
-        if (!is_managers(environment[i]))
+        if (verbatim || !is_managers(environment[i]))
             result[kept++] = environment[i];
     return result;
 }
 
-void spawn_common_open(struct spawn_common *c, char *const *environment)
+void spawn_common_open(struct spawn_common *c, char *const *environment,
+                       const struct spawn_caller *caller)
 {
     struct rlimit raised;
 
+    c->caller = caller;
     c->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    c->environment = environment_for_children(environment);
+    c->environment = environment_of(environment, caller != NULL);
     if (getrlimit(RLIMIT_NOFILE, &c->nofile)) {
         c->nofile = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
         return;
@@ -144,6 +149,21 @@ static void set_ids(const struct spawn *s)
     must(s, SPAWN_USER, raw(SYS_setresuid, c->uid, c->uid, c->uid, 0, 0));
 }
 
+/* A command of a command line is what a shell would make of it: a file that no format claims is a
+ * script (execvp(3)). */
+static long execute_path(const struct spawn *s, char *path)
+{
+    static char shell[] = "/bin/sh";
+    long result = raw(SYS_execve, (long)path, (long)s->argv, (long)s->envp, 0, 0);
+    char **argv = s->argv - 1;
+
+    if (result != -ENOEXEC || !s->caller)
+        return result;
+    argv[0] = shell;
+    argv[1] = path;
+    return raw(SYS_execve, (long)shell, (long)argv, (long)s->envp, 0, 0);
+}
+
 /* As execvp(3) goes through PATH: what is missing or forbidden is passed over. */
 static long execute(const struct spawn *s)
 {
@@ -151,7 +171,7 @@ static long execute(const struct spawn *s)
     bool forbidden = false;
 
     for (char **path = s->paths; *path; path++) {
-        result = raw(SYS_execve, (long)*path, (long)s->argv, (long)s->envp, 0, 0);
+        result = execute_path(s, *path);
         if (result == -EACCES)
             forbidden = true;
         else if (result != -ENOENT && result != -ENOTDIR)
@@ -160,15 +180,71 @@ static long execute(const struct spawn *s)
     return forbidden ? -EACCES : result;
 }
 
+/* Not to be waited for: a line without carrier blocks a plain open (termios(3)). Nobody is robbed
+ * of a terminal that is in use (ioctl_tty(2), TIOCSCTTY). */
+static void take_terminal(const struct spawn *s)
+{
+    long fd =
+        raw(SYS_openat, AT_FDCWD, (long)s->tty, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0, 0);
+
+    must(s, SPAWN_TTY, fd);
+    must(s, SPAWN_TTY, raw(SYS_ioctl, fd, TIOCSCTTY, 0, 0, 0));
+    must(s, SPAWN_TTY, raw(SYS_fcntl, fd, F_SETFL, O_RDWR, 0, 0));
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        must(s, SPAWN_TTY, raw(SYS_dup3, fd, i, 0, 0, 0));
+}
+
+static void become_service(const struct spawn *s)
+{
+    must(s, SPAWN_SESSION, raw(SYS_setsid, 0, 0, 0, 0, 0));
+    if (s->tty)
+        take_terminal(s);
+    else if (s->null >= 0)
+        must(s, SPAWN_STDIN, raw(SYS_dup3, s->null, STDIN_FILENO, 0, 0, 0));
+    raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0);
+}
+
+static void write_number(char *to, long number)
+{
+    char digits[SPAWN_PID_MAX];
+    int n = 0;
+
+    for (; number; number /= 10)
+        digits[n++] = (char)('0' + number % 10);
+    while (n > 0)
+        *to++ = digits[--n];
+    *to = '\0';
+}
+
+/* We may be in the background of the terminal by now; as TTOU is blocked that does not stop us
+ * (tcsetpgrp(3)). */
+static void become_command(const struct spawn *s)
+{
+    /* as the kernel has it: handler, flags, restorer, mask */
+    static const uint64_t ignore[4] = {(uint64_t)(uintptr_t)SIG_IGN};
+    pid_t self = (pid_t)raw(SYS_getpid, 0, 0, 0, 0, 0);
+
+    must(s, SPAWN_PROCESS_GROUP, raw(SYS_setpgid, 0, 0, 0, 0, 0));
+    if (s->caller->terminal >= 0)
+        raw(SYS_ioctl, s->caller->terminal, TIOCSPGRP, (long)&self, 0, 0);
+    for (int i = 0; i < 64; i++)
+        if (s->caller->ignored >> i & 1)
+            raw(SYS_rt_sigaction, i + 1, (long)ignore, 0, sizeof s->caller->ignored, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(s->own_pid); i++)
+        if (s->own_pid[i])
+            write_number(s->own_pid[i], self);
+}
+
 static int child_main(void *arg)
 {
     const struct spawn *s = arg;
     static const uint64_t no_signal = 0;
+    const uint64_t *blocked = s->caller ? &s->caller->blocked : &no_signal;
 
-    must(s, SPAWN_SESSION, raw(SYS_setsid, 0, 0, 0, 0, 0));
-    if (s->null >= 0)
-        must(s, SPAWN_STDIN, raw(SYS_dup3, s->null, STDIN_FILENO, 0, 0, 0));
-    raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0);
+    if (s->caller)
+        become_command(s);
+    else
+        become_service(s);
     set_limits(s);
     if (s->nice_set)
         must(s, SPAWN_NICE, raw(SYS_setpriority, PRIO_PROCESS, 0, s->nice, 0, 0));
@@ -179,8 +255,9 @@ static int child_main(void *arg)
     if (s->no_new_privs)
         must(s, SPAWN_PRIVILEGES, raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     raw(SYS_umask, s->umask, 0, 0, 0, 0);
-    must(s, SPAWN_DIRECTORY, raw(SYS_chdir, (long)s->directory, 0, 0, 0, 0));
-    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signal, 0, sizeof no_signal, 0);
+    if (s->directory)
+        must(s, SPAWN_DIRECTORY, raw(SYS_chdir, (long)s->directory, 0, 0, 0, 0));
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)blocked, 0, sizeof *blocked, 0);
     fail(s, SPAWN_EXEC, execute(s));
 }
 

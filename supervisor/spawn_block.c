@@ -1,5 +1,6 @@
 #include "tend/spawn_block.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static size_t count(char *const *list)
 
 static size_t room_of(char *const *list)
 {
-    size_t room = sizeof(char *);
+    size_t room = 2 * sizeof(char *);
 
     for (; list && *list; list++)
         room += strlen(*list) + 1 + sizeof(char *);
@@ -74,9 +75,17 @@ static void find_user(const struct conf *c, struct user *u)
     u->shell = c->shell ? c->shell : "/bin/sh";
 }
 
-static const char *directory_of(const struct conf *c)
+/* NULL: where we are. */
+static const char *directory_of(const struct spawn_common *common, const struct conf *c)
 {
-    return c->directory ? c->directory : "/";
+    if (c->directory || common->caller)
+        return c->directory;
+    return "/";
+}
+
+static size_t room_of_text(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
 }
 
 static size_t room_for(const struct spawn_common *common, const struct conf *c, char *const *argv)
@@ -89,8 +98,9 @@ static size_t room_for(const struct spawn_common *common, const struct conf *c, 
                8 * (sizeof "LOGNAME=" + sizeof(char *));
     return sizeof(struct spawn) + SPAWN_STACK + room_of(argv) + room_of(c->environment) +
            room_of(c->file_environment) + room_of(common->environment) + defaults +
-           strlen(directory_of(c)) + 1 + room_of_paths(path_of(common, c), argv[0]) +
-           8 * sizeof(max_align_t);
+           room_of_text(directory_of(common, c)) + room_of_text(c->tty) +
+           room_of_paths(path_of(common, c), argv[0]) +
+           2 * (sizeof "WATCHDOG_PID=" + SPAWN_PID_MAX) + 8 * sizeof(max_align_t);
 }
 
 /* ---- laying it out ---- */
@@ -122,10 +132,11 @@ static char *take_text(struct arena *arena, const char *a, size_t n, const char 
     return to;
 }
 
+/* One pointer before it is left free. */
 static char **take_list(struct arena *a, char *const *list)
 {
     size_t n = count(list);
-    char **to = take_pointers(a, n + 1);
+    char **to = take_pointers(a, n + 2) + 1;
 
     for (size_t i = 0; i < n; i++)
         to[i] = take_text(a, "", 0, list[i]);
@@ -191,6 +202,31 @@ static char **take_environment(struct arena *a, const struct spawn_common *commo
     return m.to;
 }
 
+/* Whoever looks at LISTEN_PID or WATCHDOG_PID wants to see its own number there
+ * (sd_listen_fds(3)), which is known in the child only. */
+static char **take_caller_environment(struct spawn *s, struct arena *a, char *const *list)
+{
+    static const char *const names[] = {"LISTEN_PID=", "WATCHDOG_PID="};
+    static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(s->own_pid), "a place for each");
+    size_t n = count(list);
+    char **to = take_pointers(a, n + 1), number[SPAWN_PID_MAX];
+
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    memcpy(to, list, n * sizeof *to);
+    to[n] = NULL;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < ARRAY_SIZE(names); j++) {
+            size_t length = strlen(names[j]);
+            if (s->own_pid[j] || strncmp(list[i], names[j], length) != 0 ||
+                strcmp(list[i] + length, number) != 0)
+                continue;
+            to[i] = take_text(a, names[j], length, "");
+            a->at += SPAWN_PID_MAX;
+            s->own_pid[j] = to[i] + length;
+        }
+    return to;
+}
+
 /* A name with a slash is a path; else every folder of PATH may hold it. */
 static char **take_paths(struct arena *a, const char *name, const char *path)
 {
@@ -252,6 +288,7 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     memset(s, 0, sizeof *s);
     s->report = s->report_out = -1;
     s->null = common->null;
+    s->caller = common->caller;
     s->nofile = common->nofile;
     s->conf = c;
     s->umask = c->umask;
@@ -265,8 +302,12 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     s->stack = align(s + 1);
     a.at = s->stack + SPAWN_STACK;
     s->argv = take_list(&a, argv);
-    s->envp = take_environment(&a, common, c);
-    s->directory = take_text(&a, "", 0, directory_of(c));
+    s->envp = common->caller ? take_caller_environment(s, &a, common->environment)
+                             : take_environment(&a, common, c);
+    if (directory_of(common, c))
+        s->directory = take_text(&a, "", 0, directory_of(common, c));
+    if (c->tty && argv != c->stop.command) /* which finds it in its service's hands */
+        s->tty = take_text(&a, "", 0, c->tty);
     s->paths = take_paths(&a, argv[0], path_of(common, c));
     return s;
 }

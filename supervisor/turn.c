@@ -39,6 +39,8 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
         .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
     act_on_death(w, s);
     persist_exit(&w->store.area, s, exit, fact.error, fact.error_step);
+    if (w->entrypoint)
+        entrypoint_ended(w);
     process_reap(pid);
     child_remove(&w->children, pid);
     engine_event(&w->engine, s, EVENT_EXITED, w->now, &fact);
@@ -123,6 +125,8 @@ static void interrupted(struct world *w)
 
 static void obey(struct world *w, int signal)
 {
+    if (w->entrypoint && entrypoint_forward(w, signal))
+        return;
     if (signal == SIGTERM)
         turn_shutdown(w, "signal TERM", 0);
     else if (signal == SIGPWR)
@@ -137,7 +141,7 @@ static void obey(struct world *w, int signal)
         interrupted(w);
     } else if (signal == SIGHUP && w->has_tty)
         turn_shutdown(w, "terminal hung up", 0);
-    else if (signal == SIGHUP && !w->engine.shutdown && config_load(w))
+    else if (signal == SIGHUP && !w->entrypoint && !w->engine.shutdown && config_load(w))
         log_warn("reload");
 }
 
@@ -185,6 +189,13 @@ static void expire(struct world *w)
 {
     struct child *c;
 
+    if (w->now >= w->kill_at) {
+        w->kill_at = NEVER;
+        log_info("deadline: KILL to all");
+        engine_hurry(&w->engine, w->now);
+    }
+    if (w->now >= w->resume_at)
+        entrypoint_resume(w);
     engine_expire(&w->engine, w->now);
     while ((c = child_expired(&w->children, w->now))) {
         log_warnx("config: not loaded in time");
@@ -252,6 +263,7 @@ static void sweep_tell(struct world *w, int signal)
 
 static void sweep_kill(struct world *w)
 {
+    w->killed = true;
     w->sweep = SWEEP_KILL;
     w->sweep_by = w->now + SWEEP_KILL_TIME;
     sweep_tell(w, SIGKILL);
@@ -316,6 +328,10 @@ static msec next_deadline(struct world *w)
         first = other;
     if (w->look_at < first)
         first = w->look_at;
+    if (w->kill_at < first)
+        first = w->kill_at;
+    if (w->resume_at < first)
+        first = w->resume_at;
     if (log_wait() < NEVER && w->now + log_wait() < first)
         first = w->now + log_wait();
     if ((w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL) && w->sweep_by < first)
@@ -335,6 +351,8 @@ static void turn(struct world *w)
     w->again = n == EVENTS_IN_A_TURN;
     read_reports(w, events, n);
     n_signals = take_signals(w, signals);
+    if (w->deaths && w->entrypoint)
+        entrypoint_look(w);
     if (w->deaths)
         bury(w);
     if (is_ready(events, n, SOURCE_LOADER))
@@ -354,21 +372,35 @@ static void turn(struct world *w)
     log_release();
 }
 
+static bool is_success(const struct conf_success *success, const struct service_exit *exit)
+{
+    return exit->how == EXIT_CODE ? conf_success_has_code(success, exit->number)
+                                  : conf_success_has_signal(success, exit->number);
+}
+
+static int exit_status(const struct world *w)
+{
+    const struct service *m = find_main(w);
+
+    if (w->strict && w->killed)
+        return WORLD_KILLED;
+    if (!m || m->last_exit.how == EXIT_NONE || w->in_vain)
+        return w->status;
+    if (w->entrypoint && is_success(&m->conf->success, &m->last_exit))
+        return 0;
+    return exit_shell_code(&m->last_exit);
+}
+
 int turn_run(struct world *w)
 {
-    const struct service *m;
-
     w->now = loop_now();
-    if (config_load(w)) {
-        log_warn("config");
+    if (w->entrypoint ? entrypoint_start(w) : config_load(w)) {
+        log_warn(w->entrypoint ? "command" : "config");
         return WORLD_NO_SYSTEM;
     }
     while (!w->over)
         turn(w);
     observe_report(w);
     log_drain(LAST_WORDS_TIME);
-    m = find_main(w);
-    if (m && m->last_exit.how != EXIT_NONE && !w->in_vain)
-        return exit_shell_code(&m->last_exit);
-    return w->status;
+    return exit_status(w);
 }

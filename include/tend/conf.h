@@ -69,6 +69,7 @@ struct conf {
     char *group;
     char **groups;
     char *directory;
+    char *tty;
     char **environment;
     char *environment_file;
     int type;  /* enum conf_type */

@@ -19,6 +19,9 @@ pid_t process_peek(struct service_exit *exit);
 /* Reaps it; a zombie that was peeked at does not block. */
 void process_reap(pid_t);
 
+/* The signal that stopped this child since it was last asked; 0: none. */
+int process_stopped(pid_t child);
+
 /* Whether a child of ours, alive or not, is in the process group: without /proc the only way to
  * know. */
 bool process_group_has_child(pid_t group);
@@ -31,6 +34,11 @@ int process_signal_group(pid_t leader, int signal);
 /* To a process that is not our child: by pidfd where there is one, after same(arg) has confirmed
  * that the pid still names whom we mean. */
 int process_signal_other(pid_t, int signal, bool (*same)(void *arg, pid_t), void *arg);
+
+/* Stops our own process group with TSTP, as the terminal does: the one case in which we signal it.
+ * Returns true after somebody has continued us. False: the kernel let it be, as there is nobody who
+ * could (POSIX, XBD 3.264 orphaned process group; PID 1). */
+bool process_suspend(void);
 
 /* kill(-1): everybody but us. Only as PID 1 of a PID namespace, at the very end; else EPERM. */
 int process_signal_all(int signal);

@@ -25,6 +25,8 @@ enum spawn_step {
     SPAWN_CGROUP,
     SPAWN_FORK,
     SPAWN_SESSION,
+    SPAWN_PROCESS_GROUP,
+    SPAWN_TTY,
     SPAWN_STDIN,
     SPAWN_LIMITS,
     SPAWN_NICE,
@@ -39,14 +41,24 @@ enum spawn_step {
 };
 const char *spawn_step_name(int step);
 
+/* What the command of our own command line gets back from our caller. It stays in the session and
+ * the directory, with the descriptors and the environment that we were given; a service has a
+ * session of its own and nothing of these. */
+struct spawn_caller {
+    uint64_t blocked, ignored; /* signals: a bit for each, SIGHUP is the lowest */
+    int terminal;              /* where its process group is to be in the foreground; -1: nowhere */
+};
+
 /* What is the same for all children. */
 struct spawn_common {
     int null;             /* /dev/null, for stdin */
     struct rlimit nofile; /* as we were given it; ours is higher */
-    char **environment;   /* ours, less what concerns us and our starter alone */
+    char **environment;   /* ours; for services less what concerns us and our starter alone */
+    const struct spawn_caller *caller; /* NULL: the children are services */
 };
 /* Raises our own limit of descriptors, opens /dev/null and sorts the environment. Fails soft. */
-void spawn_common_open(struct spawn_common *, char *const *environment);
+void spawn_common_open(struct spawn_common *, char *const *environment,
+                       const struct spawn_caller *);
 void spawn_common_close(struct spawn_common *);
 
 /* A child on its way to its exec. */

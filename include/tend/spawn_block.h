@@ -12,11 +12,14 @@ struct spawn {
     /* for the child */
     int report_out;
     int null;
-    const struct conf *conf; /* only for a child that has a copy of our memory */
-    char **paths;            /* candidates for execve, in order of PATH */
-    char **argv;
+    const struct spawn_caller *caller; /* NULL: a service */
+    const struct conf *conf;           /* only for a child that has a copy of our memory */
+    char **paths;                      /* candidates for execve, in order of PATH */
+    char **argv;                       /* one pointer before it is free to be used */
     char **envp;
-    char *directory;
+    char *own_pid[2]; /* where its own number is to be written into envp; NULL: nowhere */
+    char *directory;  /* NULL: it stays where it is */
+    char *tty;        /* its controlling terminal; NULL: none */
     struct rlimit nofile;
     struct {
         int resource;
@@ -30,6 +33,9 @@ struct spawn {
     int oom_length; /* 0: leave it */
     char *stack;    /* of SPAWN_STACK bytes, aligned as the ABI asks at both ends */
 };
+
+/* Digits of a pid and the end of the text. */
+enum { SPAWN_PID_MAX = 12 };
 
 /* Enough for the few frames of the child and for one signal frame of any processor. */
 enum { SPAWN_STACK = 8192 };

@@ -1,12 +1,14 @@
 /* Where the pure engine and the processes meet. Only the files of layer 4 see this structure:
  * turn.c (one wake-up), act.c (action to effect), roster.c (who is left of a service), config.c
- * (a new set comes in), observe.c (what is told to people). */
+ * (a new set comes in), entrypoint.c (the command of the command line), observe.c (what is told to
+ * people). */
 #ifndef TEND_WORLD_H
 #define TEND_WORLD_H
 
 #include "tend/cgroup.h"
 #include "tend/child.h"
 #include "tend/engine.h"
+#include "tend/entrypoint.h"
 #include "tend/history.h"
 #include "tend/loop.h"
 #include "tend/members.h"
@@ -69,7 +71,16 @@ struct world {
     int proc;    /* descriptor of /proc, -1: none */
     bool reaper; /* every orphan below us comes to us */
     bool has_tty;
+    bool strict;
     msec grace; /* of the supervisor, for the sweep */
+
+    /* command mode */
+    const struct entrypoint *entrypoint; /* NULL: service mode */
+    int terminal;                        /* the controlling terminal, -1: none */
+    bool foreground;                     /* the command has it, and we are to get it back */
+    bool stop_sent;                      /* the command was sent a signal that stops it */
+    msec resume_at;                      /* NEVER, or see entrypoint_resume */
+    bool left_told;                      /* that it left something behind */
 
     /* the present turn */
     msec now;
@@ -104,12 +115,19 @@ struct world {
     bool childless;  /* as of the last look */
     bool deaths;     /* there may be zombies */
     const char *why; /* of the shutdown */
+    bool killed;     /* somebody had to be */
+    msec kill_at;    /* KILL to all, whatever else is due; NEVER: not */
     bool over;
     int status;
 };
 
 /* Exit statuses that no container runtime uses (sysexits.h). */
-enum { WORLD_BAD_USAGE = 64, WORLD_NO_SYSTEM = 71, WORLD_BAD_CONFIG = 78 };
+enum {
+    WORLD_BAD_USAGE = 64,
+    WORLD_KILLED = 70, /* --strict: somebody had to be */
+    WORLD_NO_SYSTEM = 71,
+    WORLD_BAD_CONFIG = 78
+};
 
 /* The life of the service's slot; there is one for every slot. */
 static inline struct life *world_life(const struct world *w, const struct service *s)
@@ -154,6 +172,8 @@ enum { CONFIG_LOAD_TIME = 20000 };
 bool config_room(struct pack *);
 /* Starts the loading child; -1 with errno. */
 int config_load(struct world *);
+/* Takes a checked set over; -1 with errno and nothing changed. The set is still to be freed. */
+int config_take(struct world *, struct conf_set *);
 /* Its pipe is readable. */
 void config_read(struct world *);
 /* It has ended. */
@@ -167,6 +187,8 @@ void observe_forked(struct world *, const struct service *, bool command, pid_t)
 void observe_command(struct world *, struct service *, pid_t, const struct service_exit *);
 void observe_reaped(struct world *, unsigned strays);
 
+/* A command that has ended left the strangers of the last look behind. */
+void observe_left(struct world *, const struct service *);
 /* The last look's strangers are told. */
 void observe_strays(struct world *, int signal);
 void observe_stuck(struct world *, struct service *);

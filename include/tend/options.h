@@ -1,0 +1,20 @@
+/* The command line. */
+#ifndef TEND_OPTIONS_H
+#define TEND_OPTIONS_H
+
+#include "tend/entrypoint.h"
+
+struct options {
+    char **paths; /* of the config, NULL-terminated; NULL: none given */
+    size_t n_paths;
+    bool check, list; /* --check, --options */
+    bool strict;
+    struct entrypoint entrypoint; /* conf NULL: service mode */
+    int parent_death;             /* signal, 0: none */
+};
+
+/* Ends the process for --help and --version, and with WORLD_BAD_USAGE, after a message, for what
+ * cannot be. */
+void options_parse(struct options *, int argc, char **argv);
+
+#endif

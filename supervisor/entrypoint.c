@@ -1,0 +1,198 @@
+/* The command of our command line: its start, its signals, its terminal. */
+#include "tend/entrypoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tend/log.h"
+#include "tend/process.h"
+#include "tend/terminal.h"
+#include "tend/world.h"
+
+/* As PID 1 we are not stopped, but the job that we belong to may be, outside of our namespace: then
+ * the shell there takes the terminal within this time. */
+enum { SHELL_TIME = 300 };
+
+static struct service *command_of(const struct world *w)
+{
+    return w->engine.graph.at[0];
+}
+
+/* ---- the start ---- */
+
+/* What outlived the exec that made us is not close-on-exec; what we opened is. */
+static void close_inherited(void)
+{
+    DIR *all = opendir("/proc/self/fd");
+    struct dirent *entry;
+
+    while (all && (entry = readdir(all))) {
+        int fd = atoi(entry->d_name);
+        if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0)
+            close(fd);
+    }
+    if (all)
+        closedir(all);
+}
+
+/* A reader would wait for the end of a pipe that we hold, a folder could not be unmounted. */
+static void let_go_of_callers(const struct world *w)
+{
+    if (w->common.null >= 0) {
+        dup2(w->common.null, STDIN_FILENO);
+        dup2(w->common.null, STDOUT_FILENO);
+    }
+    close_inherited();
+    if (chdir("/"))
+        log_warn("/");
+}
+
+static struct conf_set *set_of_one(struct conf *conf)
+{
+    struct conf_set *set = calloc(1, sizeof *set);
+
+    if (set)
+        set->at = malloc(sizeof *set->at);
+    if (!set || !set->at) {
+        free(set);
+        return NULL;
+    }
+    conf_supervisor_init(&set->supervisor);
+    set->supervisor.cgroup = CONF_CGROUP_NO;
+    set->supervisor.grace = conf->stop.grace;
+    set->at[0] = conf;
+    set->n = 1;
+    return set;
+}
+
+static int take(struct world *w)
+{
+    struct conf_set *set = set_of_one(w->entrypoint->conf);
+
+    if (!set || config_take(w, set))
+        return -1;
+    conf_set_free(set);
+    return 0;
+}
+
+int entrypoint_start(struct world *w)
+{
+    if (take(w))
+        return -1;
+    w->foreground = w->entrypoint->caller.terminal >= 0;
+    act(w);
+    let_go_of_callers(w);
+    if (command_of(w)->cause != CAUSE_FORK)
+        return 0;
+    errno = command_of(w)->error;
+    log_warn("%s", spawn_step_name(command_of(w)->error_step));
+    w->status = WORLD_NO_SYSTEM;
+    w->over = true;
+    return 0;
+}
+
+/* ---- signals ---- */
+
+static void send(struct world *w, int signal)
+{
+    const struct service *s = command_of(w);
+
+    if (s->conf->stop.to == CONF_TO_MAIN)
+        process_signal(s->pid, signal);
+    else
+        process_signal_group(s->pid, signal);
+}
+
+static bool stops(int signal)
+{
+    return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || signal == SIGSTOP;
+}
+
+/* The calling shell has put us into the foreground again, or into the background. */
+static void continued(struct world *w)
+{
+    w->stop_sent = false;
+    w->resume_at = NEVER;
+    if (terminal_is_ours(w->terminal)) {
+        terminal_give(w->terminal, command_of(w)->pid);
+        w->foreground = true;
+    }
+}
+
+bool entrypoint_forward(struct world *w, int signal)
+{
+    const struct entrypoint *e = w->entrypoint;
+    struct service *s = command_of(w);
+    int to = e->rewrite[signal];
+
+    if (!s->pid)
+        return false;
+    if (signal == SIGCONT)
+        continued(w);
+    if (signal == SIGCHLD || to == 0)
+        return true;
+    w->stop_sent |= stops(to);
+    if (signal != SIGTERM || !e->timed) {
+        send(w, to);
+    } else if (!w->engine.shutdown) {
+        s->conf->stop.signal = to;
+        w->kill_at = e->deadline == NEVER ? NEVER : w->now + e->deadline;
+        turn_shutdown(w, "signal TERM", 0);
+    }
+    return true;
+}
+
+/* ---- job control ---- */
+
+/* As the terminal would have stopped us together with the command, had we been one job; so the
+ * shell finds out, also one that is not our parent. */
+static void suspended(struct world *w, int signal)
+{
+    if (process_suspend())
+        w->foreground = false; /* to be continued with CONT, which is sent on */
+    else if (signal == SIGTSTP && !w->stop_sent)
+        w->resume_at = loop_now() + SHELL_TIME;
+}
+
+void entrypoint_resume(struct world *w)
+{
+    w->resume_at = NEVER;
+    if (command_of(w)->pid && terminal_has(w->terminal, command_of(w)->pid))
+        send(w, SIGCONT);
+}
+
+static void stopped(struct world *w, int signal)
+{
+    pid_t command = command_of(w)->pid;
+
+    if (w->terminal < 0)
+        return;
+    if ((signal == SIGTTIN || signal == SIGTTOU) && terminal_is_ours(w->terminal)) {
+        terminal_give(w->terminal, command);
+        w->foreground = true;
+        send(w, SIGCONT);
+    } else if (signal != SIGSTOP || terminal_has(w->terminal, command)) {
+        suspended(w, signal);
+    }
+}
+
+void entrypoint_look(struct world *w)
+{
+    struct service *s = command_of(w);
+    int signal = s->pid ? process_stopped(s->pid) : 0;
+
+    if (signal)
+        stopped(w, signal);
+}
+
+void entrypoint_ended(struct world *w)
+{
+    if (w->foreground)
+        terminal_give(w->terminal, getpgrp());
+    w->foreground = false;
+}
