@@ -128,6 +128,7 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
     if (!command) /* where the main process is, there its service is looked for */
         l->in_cgroup = in_cgroup;
     child_add(&w->children, pid, command ? CHILD_COMMAND : CHILD_MAIN, s);
+    w->childless = false;
     if (watch_report(w, s, *spawn, command))
         log_warn("%s: its start cannot be watched", service_name(s));
     return pid;

@@ -146,7 +146,7 @@ int cgroup_kill(struct cgroup *c, const char *service)
         return 0;
     int error = errno;
     path.text[path.n] = '\0';
-    if (error == ENOENT && faccessat(c->own, path.text, F_OK, 0) < 0)
+    if (error == ENOENT && !group_has(c->own, path.text))
         return 0;
     errno = error;
     return -1;

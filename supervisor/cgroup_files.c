@@ -7,11 +7,19 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int group_open(int at, const char *path)
 {
     return openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+bool group_has(int at, const char *file)
+{
+    struct stat st;
+
+    return fstatat(at, file, &st, 0) == 0;
 }
 
 ssize_t group_read(int at, const char *file, char *text, size_t size)

@@ -71,7 +71,7 @@ static enum cgroup_found check_parent(int parent, int mode, bool booted)
 {
     bool inside = false;
 
-    if (mode == CONF_CGROUP_AUTO && !booted && faccessat(parent, "cgroup.type", F_OK, 0) < 0)
+    if (mode == CONF_CGROUP_AUTO && !booted && !group_has(parent, "cgroup.type"))
         return CGROUP_NOT_DELEGATED;
     if (group_each_pid(parent, "cgroup.procs", is_self, &inside) < 0)
         return CGROUP_NOT_WRITABLE;
@@ -108,7 +108,7 @@ static bool try_group(int dir)
     int kill = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 
     if (kill < 0)
-        return errno == ENOENT && faccessat(dir, "cgroup.events", R_OK, 0) == 0;
+        return errno == ENOENT && group_has(dir, "cgroup.events");
     close(kill);
     return true;
 }

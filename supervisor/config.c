@@ -52,6 +52,7 @@ int config_load(struct world *w)
     }
     child_add(&w->children, pid, CHILD_LOADER, NULL)->deadline = w->now + CONFIG_LOAD_TIME;
     w->loader = pid;
+    w->childless = false;
     w->loader_fd = ends[0];
     w->reply.size = 0;
     return 0;

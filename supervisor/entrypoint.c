@@ -1,12 +1,11 @@
 /* The command of our command line: its start, its signals, its terminal. */
 #include "tend/entrypoint.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tend/log.h"
@@ -18,6 +17,9 @@
  * the shell there takes the terminal within this time. */
 enum { SHELL_TIME = 300 };
 
+/* Without close_range(2), so many descriptors are looked at. */
+enum { SCANNED = 1024 };
+
 static struct service *command_of(const struct world *w)
 {
     return w->engine.graph.at[0];
@@ -25,19 +27,34 @@ static struct service *command_of(const struct world *w)
 
 /* ---- the start ---- */
 
-/* What outlived the exec that made us is not close-on-exec; what we opened is. */
-static void close_inherited(void)
+static int by_value(const void *a, const void *b)
 {
-    DIR *all = opendir("/proc/self/fd");
-    struct dirent *entry;
+    return *(const int *)a - *(const int *)b;
+}
 
-    while (all && (entry = readdir(all))) {
-        int fd = atoi(entry->d_name);
-        if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0)
+/* What is ours is close-on-exec; what outlived the exec that made us is not. */
+static void close_one_by_one(void)
+{
+    for (int fd = STDERR_FILENO + 1; fd < SCANNED; fd++)
+        if (fcntl(fd, F_GETFD) == 0)
             close(fd);
+}
+
+static void close_inherited(const struct world *w)
+{
+    const struct spawn *child = w->lives[0].main;
+    int ours[] = {STDERR_FILENO, w->common.null, w->terminal,     w->store.fd,
+                  log_fd(),      w->loop.epoll,  w->loop.signals, child ? spawn_fd(child) : -1};
+    unsigned first = STDERR_FILENO + 1;
+
+    qsort(ours, ARRAY_SIZE(ours), sizeof *ours, by_value);
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+        if (ours[i] > (int)first && syscall(SYS_close_range, first, ours[i] - 1, 0))
+            return close_one_by_one();
+        if (ours[i] >= (int)first)
+            first = (unsigned)ours[i] + 1;
     }
-    if (all)
-        closedir(all);
+    syscall(SYS_close_range, first, ~0u, 0);
 }
 
 /* A reader would wait for the end of a pipe that we hold, a folder could not be unmounted. */
@@ -47,7 +64,7 @@ static void let_go_of_callers(const struct world *w)
         dup2(w->common.null, STDIN_FILENO);
         dup2(w->common.null, STDOUT_FILENO);
     }
-    close_inherited();
+    close_inherited(w);
     if (chdir("/"))
         log_warn("/");
 }

@@ -102,7 +102,7 @@ const char *host_folder(struct host_folders *folders, const char *path, char *wh
     asked = folders->known[folders->last].asked;
     memcpy(asked, path, length);
     asked[length] = '\0';
-    if (realpath(length == 0 ? "." : asked, real) != NULL)
+    if (host_real_path(length == 0 ? "." : asked, real) == 0)
         return real;
     *real = '\0';
     refuse(why, n, "its folder cannot be found: %s", strerror(errno));
@@ -135,7 +135,7 @@ static int check_trust(struct host_folders *folders, const char *path, bool link
     if (!link)
         return 0;
     /* The folder that holds the link is good; the one that holds the file? */
-    if (realpath(path, real) == NULL)
+    if (host_real_path(path, real) != 0)
         return refuse(why, n, "cannot be found: %s", strerror(errno));
     slash = strrchr(real, '/');
     slash[slash == real] = '\0';

@@ -18,6 +18,7 @@ enum way { WAY_PLAIN, WAY_REOPENED, WAY_SOCKET, WAY_NOWAIT };
 
 bool log_verbose;
 static enum way way = WAY_PLAIN;
+static bool opened = true; /* false: the way is to be found with the next line */
 static int fd = STDERR_FILENO;
 static unsigned lost;
 static bool holding;
@@ -27,10 +28,11 @@ static msec wait; /* until the next try */
 
 /* A regular file keeps the shared description: with one of our own, our lines and those of the
  * services would overwrite each other. */
-void log_open(void)
+static void find_way(void)
 {
     struct stat st;
 
+    opened = true;
     if (fstat(STDERR_FILENO, &st) || S_ISREG(st.st_mode))
         return;
     if (S_ISSOCK(st.st_mode)) {
@@ -43,20 +45,39 @@ void log_open(void)
         fd = STDERR_FILENO;
 }
 
+/* By the file, or by the kernel or a filter, which knows of no such call. */
+static bool cannot_nowait(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS || error == EPERM;
+}
+
+void log_open(void)
+{
+    opened = false;
+}
+
+int log_fd(void)
+{
+    return fd;
+}
+
 /* Bytes that were taken; 0: none now, -1: never. */
 static ssize_t put(const char *text, size_t n)
 {
     struct iovec v = {(void *)(uintptr_t)text, n};
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct pollfd p = {.events = POLLOUT};
     ssize_t taken = -1;
 
+    if (!opened)
+        find_way();
+    p.fd = fd;
     switch (way) {
     case WAY_SOCKET:
         taken = send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
     case WAY_NOWAIT:
         taken = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
-        if (taken < 0 && errno == EOPNOTSUPP)
+        if (taken < 0 && cannot_nowait(errno))
             taken = poll(&p, 1, 0) == 1 ? write(fd, text, n) : 0;
         break;
     case WAY_PLAIN:

@@ -36,16 +36,16 @@ void loop_remove(struct loop *l, int fd)
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
-int loop_open(struct loop *l, const sigset_t *signals, uint32_t signal_kind)
+const char *loop_open(struct loop *l, const sigset_t *signals, uint32_t signal_kind)
 {
     l->signals = -1;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
-        return -1;
+        return "epoll_create1";
     l->signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (l->signals < 0)
-        return -1;
-    return loop_add(l, l->signals, signal_kind, 0);
+        return "signalfd";
+    return loop_add(l, l->signals, signal_kind, 0) ? "epoll_ctl" : NULL;
 }
 
 static int timeout(msec now, msec deadline)

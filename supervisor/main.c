@@ -1,4 +1,5 @@
 /* Arguments, the first acts of a process that may be PID 1, and its last. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -18,6 +19,9 @@
 #include "tend/terminal.h"
 #include "tend/world.h"
 
+/* fs.nr_open, unless somebody has raised it: no limit can be above (proc_sys_fs(5)). */
+enum { DESCRIPTORS_MAX = 1 << 20 };
+
 /* ---- first acts ---- */
 
 /* A descriptor that is missing would be given to the first file that we open, and services would
@@ -31,6 +35,30 @@ static void open_standard(void)
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
+}
+
+static void close_on_exec(int fd)
+{
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* What our starter left open is not meant for services. Where close_range(2) does not do it, each
+ * is marked by itself; without /proc, each that there may be. */
+static void keep_from_services(void)
+{
+    const struct dirent *entry;
+    DIR *own;
+
+    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    own = opendir("/proc/self/fd");
+    for (int fd = STDERR_FILENO + 1; !own && fd < DESCRIPTORS_MAX; fd++)
+        close_on_exec(fd);
+    while (own && (entry = readdir(own)))
+        if (atoi(entry->d_name) > STDERR_FILENO)
+            close_on_exec(atoi(entry->d_name));
+    if (own)
+        closedir(own);
 }
 
 /* Blocked signals wait for us, also those that PID 1 would otherwise not get at all (signal(7)).
@@ -88,32 +116,44 @@ static void tell_reaping(const struct world *w)
         log_info("not PID 1: a subreaper, so that orphans come here all the same");
 }
 
-static int open_world(struct world *w, struct options *o)
+/* NULL, or what we cannot do without and cannot have, with errno. */
+static const char *open_needed(struct world *w, const struct options *o)
 {
     sigset_t signals;
 
     memset(&signals, 0xff, sizeof signals); /* sigfillset leaves the hidden ones out */
-    *w = (struct world){.paths = o->paths,
-                        .entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL,
-                        .strict = o->strict,
-                        .loader_fd = -1,
-                        .look_at = NEVER,
-                        .kill_at = NEVER,
-                        .resume_at = NEVER,
-                        .cgroup = {.own = -1, .inotify = -1}};
+    w->reaper = process_reaps_orphans();
+    if (!w->reaper && o->entrypoint.subreaper)
+        return "being a subreaper";
+    if (!process_can_wait())
+        return "waitid";
+    return loop_open(&w->loop, &signals, SOURCE_SIGNAL);
+}
+
+static int open_world(struct world *w, struct options *o)
+{
+    const char *missing;
+
+    /* field by field: the history is large, and its pages stay untouched until they are needed */
+    w->paths = o->paths;
+    w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
+    w->strict = o->strict;
+    w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = -1;
+    w->look_at = w->kill_at = w->resume_at = NEVER;
     engine_init(&w->engine, observe_change, w);
     open_terminal(w, o);
     spawn_common_open(&w->common, environ, w->entrypoint ? &o->entrypoint.caller : NULL);
-    w->proc = members_open();
-    w->reaper = process_reaps_orphans();
-    if (!store_open(&w->store))
-        log_warn("memfd");
-    if (w->proc < 0)
-        log_warnx("no /proc: who belongs to a service is told by its process group alone");
-    tell_reaping(w);
-    if (!w->reaper && o->entrypoint.subreaper)
+    missing = open_needed(w, o);
+    if (missing) {
+        log_warn("cannot run without %s", missing);
         return -1;
-    return loop_open(&w->loop, &signals, SOURCE_SIGNAL);
+    }
+    if (!w->entrypoint && !store_open(&w->store))
+        log_warn("memfd");
+    tell_reaping(w);
+    if (!w->entrypoint)
+        roster_open(w);
+    return 0;
 }
 
 static void close_world(struct world *w)
@@ -163,14 +203,12 @@ int main(int argc, char **argv)
     if (options.entrypoint.conf) {
         options.entrypoint.conf->umask = umask(022);
     } else {
-        syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+        keep_from_services();
         leave_folder(&options);
         umask(022);
     }
-    if (open_world(&world, &options)) {
-        log_warn("the loop");
+    if (open_world(&world, &options))
         return WORLD_NO_SYSTEM;
-    }
     /* From here on nothing ends the process but the end of all services. */
     status = turn_run(&world);
     close_world(&world);

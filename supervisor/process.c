@@ -45,6 +45,13 @@ pid_t process_peek(struct service_exit *exit)
     }
 }
 
+bool process_can_wait(void)
+{
+    siginfo_t info;
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno == ECHILD;
+}
+
 void process_reap(pid_t pid)
 {
     while (waitpid(pid, NULL, WNOHANG) < 0 && errno == EINTR)
@@ -129,6 +136,11 @@ bool process_suspend(void)
     /* stopped here */
     sigprocmask(SIG_BLOCK, &stop, NULL);
     return sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1;
+}
+
+bool process_is_alone(void)
+{
+    return process_signal_all(0) && errno == ESRCH;
 }
 
 int process_signal_all(int signal)

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tend/log.h"
 #include "tend/process.h"
 #include "tend/world.h"
 
@@ -15,6 +16,16 @@ uint64_t roster_tick(void)
 
     clock_gettime(CLOCK_BOOTTIME, &t);
     return (uint64_t)t.tv_sec * (uint64_t)hz + (uint64_t)t.tv_nsec / (1000000000u / (uint64_t)hz);
+}
+
+void roster_open(struct world *w)
+{
+    if (w->proc_tried)
+        return;
+    w->proc_tried = true;
+    w->proc = members_open();
+    if (w->proc < 0)
+        log_warnx("no /proc: who belongs to a service is told by its process group alone");
 }
 
 /* Its main process is gone, but not yet everything. */
@@ -159,6 +170,7 @@ static void refresh_from_cgroup(struct world *w, struct service *s)
 
 void roster_refresh(struct world *w, struct service *s)
 {
+    roster_open(w);
     if (world_life(w, s)->in_cgroup)
         refresh_from_cgroup(w, s);
     else if (take_snapshot(w))
@@ -191,9 +203,15 @@ static int keep_unknown(struct world *w, size_t n, const struct process_stat *p)
  * it cannot be told. */
 static int find_unknown(struct world *w)
 {
-    int n = w->reaper && w->proc >= 0 ? members_children(w->proc, &w->pids, &w->n_pids) : -1;
     size_t found = 0;
+    int n = -1;
 
+    w->n_unknown = 0;
+    if (w->reaper && w->childless)
+        return 0;
+    roster_open(w);
+    if (w->reaper && w->proc >= 0)
+        n = members_children(w->proc, &w->pids, &w->n_pids);
     for (int i = 0; i < n; i++) {
         struct process_stat p;
         if (child_find(&w->children, w->pids[i]) || members_stat(w->proc, w->pids[i], &p) ||
@@ -253,9 +271,13 @@ static bool has_guest(struct world *w)
 
 bool roster_strangers(struct world *w)
 {
-    if (w->proc < 0)
-        return !w->childless;
-    return find_unknown(w) != 0 || (getpid() == 1 && has_guest(w));
+    bool guests = getpid() == 1 && !process_is_alone();
+    int unknown = find_unknown(w);
+
+    if (unknown == 0 && !guests)
+        return false;
+    roster_open(w);
+    return w->proc < 0 ? !w->childless : unknown != 0 || has_guest(w);
 }
 
 void roster_woken(struct world *w)
@@ -366,6 +388,7 @@ unsigned roster_tell(struct world *w, struct service *s, int signal, uint64_t bo
     struct life *l = world_life(w, s);
     unsigned told = 0;
 
+    roster_open(w);
     if (w->proc < 0)
         return tell_blind(w, s, signal);
     roster_refresh(w, s);
@@ -396,6 +419,7 @@ unsigned roster_sweep(struct world *w, int signal)
         return 1;
     }
     w->snapshot_turn = 0;
+    roster_open(w);
     if (w->proc < 0 || !read_snapshot(w, NULL))
         return 0;
     snapshot_attribute(&w->snapshot, self, child_of, &self, w->owners);

@@ -1,7 +1,7 @@
 # What each unit test and fuzzer may link: the layers are held here too.
 CONF := conf conf_keys conf_set units
 PACK := pack pack_read $(CONF)
-LOAD := load load_child load_host load_ids load_parse load_problem load_text load_token $(PACK) \
+LOAD := load load_child load_host load_ids load_parse load_path load_problem load_text load_token $(PACK) \
 	graph_check
 $(BUILD)/tests/unit/test_units: $(call obj,units)
 $(BUILD)/tests/unit/test_conf: $(call obj,$(CONF))

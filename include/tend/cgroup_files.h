@@ -23,6 +23,9 @@ bool group_is_gone(int error);
 /* A descriptor (CLOEXEC) of the directory. */
 int group_open(int at, const char *path);
 
+/* Not by faccessat: where a filter denies faccessat2(2), the C library answers no. */
+bool group_has(int at, const char *file);
+
 /* At most size - 1 bytes and a NUL. */
 ssize_t group_read(int at, const char *file, char *text, size_t size);
 int group_write(int at, const char *file, const char *text);

@@ -32,6 +32,10 @@ char *host_read_file(struct host_folders *folders, const char *path, size_t *siz
 /* The folder of the file at path, absolute and without links; valid until the next call. */
 const char *host_folder(struct host_folders *, const char *path, char *why, size_t n);
 
+/* Of an existing path, absolute and without links, to real[PATH_MAX]; -1 with errno. realpath(3)
+ * does not do: it may ask faccessat2(2), which a filter older than that call denies with EPERM. */
+int host_real_path(const char *path, char *real);
+
 /* The names in folder that end in ".conf", or in ".conf.d" for the folders of drop-ins, without
  * hidden and backup files, sorted bytewise; a NULL-terminated list of *count. */
 char **host_list_folder(const char *folder, size_t *count, bool *missing, char *why, size_t n);

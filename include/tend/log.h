@@ -7,9 +7,12 @@
 
 #include "tend/base.h"
 
-/* Finds the way to write to stderr without blocking, and without changing the file description that
- * we share with others. Before it, and where there is none, lines are written as they are. */
+/* From the next line on writes to stderr without blocking, and without changing the file
+ * description that we share with others. Before it, and where there is no way, lines are written as
+ * they are. */
 void log_open(void);
+/* The descriptor that lines go to: stderr, or one of our own. */
+int log_fd(void);
 
 /* Between the two, lines are gathered and then written together; nothing may sleep meanwhile. */
 void log_hold(void);

@@ -22,8 +22,9 @@ struct loop_event {
 msec loop_now(void);
 msec loop_now_up(void);
 
-/* All signals of the set must be blocked. They arrive under signal_kind. -1 with errno. */
-int loop_open(struct loop *, const sigset_t *, uint32_t signal_kind);
+/* All signals of the set must be blocked. They arrive under signal_kind. NULL, or the
+ * system call that failed, with errno. */
+const char *loop_open(struct loop *, const sigset_t *, uint32_t signal_kind);
 
 /* Level-triggered, for reading. The caller removes a descriptor before it closes it, unless it is
  * the only one for its file. */

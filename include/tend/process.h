@@ -16,6 +16,9 @@
  * let go with its signal, since it would be reported for ever. */
 pid_t process_peek(struct service_exit *exit);
 
+/* Whether the kernel lets us peek at all; errno otherwise. */
+bool process_can_wait(void);
+
 /* Reaps it; a zombie that was peeked at does not block. */
 void process_reap(pid_t);
 
@@ -39,6 +42,9 @@ int process_signal_other(pid_t, int signal, bool (*same)(void *arg, pid_t), void
  * Returns true after somebody has continued us. False: the kernel let it be, as there is nobody who
  * could (POSIX, XBD 3.264 orphaned process group; PID 1). */
 bool process_suspend(void);
+
+/* Whether nobody else is in our PID namespace. False also where we are not its PID 1. */
+bool process_is_alone(void);
 
 /* kill(-1): everybody but us. Only as PID 1 of a PID namespace, at the very end; else EPERM. */
 int process_signal_all(int signal);

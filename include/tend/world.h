@@ -68,7 +68,8 @@ struct world {
     struct ending *endings; /* by slot, from the beginning of the shutdown on */
     size_t n_lives;
 
-    int proc;    /* descriptor of /proc, -1: none */
+    int proc; /* descriptor of /proc, -1: none */
+    bool proc_tried;
     bool reaper; /* every orphan below us comes to us */
     bool has_tty;
     bool strict;
@@ -112,7 +113,7 @@ struct world {
     msec sweep_by;
     bool has_main;
     bool in_vain;    /* the main service cannot come any more */
-    bool childless;  /* as of the last look */
+    bool childless;  /* there is nobody to wait for, and so nobody at all below us */
     bool deaths;     /* there may be zombies */
     const char *why; /* of the shutdown */
     bool killed;     /* somebody had to be */
@@ -149,6 +150,8 @@ void act_read_report(struct world *, struct service *, bool command);
 void act_save(struct world *, const struct service *);
 
 /* roster.c */
+/* Opens /proc, or tells what comes of that there is none; at the latest when it is needed. */
+void roster_open(struct world *);
 /* Feeds the number of members to every service that waits for its end. */
 void roster_check(struct world *);
 /* Brings life->members up to date: all processes of the service but its main and stop command. */
@@ -158,7 +161,7 @@ void roster_refresh(struct world *, struct service *);
 unsigned roster_tell(struct world *, struct service *, int signal, uint64_t born_before);
 /* Sends to all that is left below us; returns to how many. */
 unsigned roster_sweep(struct world *, int signal);
-/* Whether a process below us is none of our own children. */
+/* Whether there is a process besides our own children. */
 bool roster_strangers(struct world *);
 /* A watched cgroup may have become empty. */
 void roster_woken(struct world *);

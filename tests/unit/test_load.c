@@ -1,7 +1,9 @@
 /* The loader against real files in a folder of its own: what is accepted, and for what is refused
  * the exact line and the whole message. */
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +19,7 @@
 #include <cmocka.h>
 
 #include "tend/load.h"
+#include "tend/load_host.h"
 #include "tend/pack.h"
 
 static char folder[64];
@@ -941,6 +944,47 @@ static void test_trust_of_many(void **state)
     conf_set_free(set);
 }
 
+/* As realpath(3) has it, for every path of up to six of these parts. */
+static void test_real_path(void **state)
+{
+    static const char *const parts[] = {"", ".", "..", "b", "up", "round", "gone", "far", "/"};
+    char ours[PATH_MAX], libcs[PATH_MAX], before[PATH_MAX], far[80];
+    unsigned good = 0, bad = 0;
+
+    (void)state;
+    assert_non_null(getcwd(before, sizeof(before)));
+    mkdir(path_of("r"), 0755);
+    mkdir(path_of("r/b"), 0755);
+    mkdir(path_of("r/b/b"), 0755);
+    snprintf(far, sizeof(far), "%s/r/../r/b/", folder);
+    assert_int_equal(symlink("../b/./b", path_of("r/b/up")), 0);
+    assert_int_equal(symlink("../..", path_of("r/b/b/up")), 0);
+    assert_int_equal(symlink("round", path_of("r/b/round")), 0);
+    assert_int_equal(symlink("nowhere", path_of("r/b/gone")), 0);
+    assert_int_equal(symlink(far, path_of("r/b/far")), 0);
+    assert_int_equal(symlink(far, path_of("r/b/b/far")), 0);
+    assert_int_equal(chdir(path_of("r/b")), 0);
+    for (unsigned i = 0; i < 9 * 9 * 9 * 9 * 9 * 9; i++) {
+        char path[64] = "";
+        for (unsigned rest = i; rest; rest /= 9)
+            sprintf(path + strlen(path), "%s/", parts[rest % 9]);
+        path[*path ? strlen(path) - 1 : 0] = '\0';
+        if (!realpath(path, libcs)) {
+            bad++;
+            continue;
+        }
+        assert_int_equal(host_real_path(path, ours), 0);
+        assert_string_equal(ours, libcs);
+        good++;
+    }
+    assert_true(good > 1000 && bad > 1000);
+    assert_int_equal(host_real_path("round", ours), -1);
+    assert_int_equal(errno, ELOOP);
+    assert_int_equal(host_real_path("gone", ours), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(chdir(before), 0);
+}
+
 /* ---- the child ---- */
 
 static size_t run_child(char *const *paths, unsigned char *data, size_t room, int *status)
@@ -1035,6 +1079,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_trust_of_many),
+        cmocka_unit_test(test_real_path),
         cmocka_unit_test(test_child),
         cmocka_unit_test(test_again),
     };
