@@ -11,7 +11,8 @@
 void engine_init(struct engine *e, void (*changed)(void *self, const struct engine_change *),
                  void *self)
 {
-    *e = (struct engine){.changed = changed, .self = self, .earliest = NEVER};
+    *e = (struct engine){
+        .changed = changed, .self = self, .earliest = NEVER, .gone_by = NEVER, .kill_at = NEVER};
 }
 
 void engine_free(struct engine *e)
@@ -180,11 +181,15 @@ static void find_earliest(struct engine *e)
 msec engine_deadline(struct engine *e)
 {
     find_earliest(e);
-    return e->earliest;
+    return !e->overdue && e->kill_at < e->earliest ? e->kill_at : e->earliest;
 }
 
 void engine_expire(struct engine *e, msec now)
 {
+    if (now >= e->kill_at && !e->overdue) {
+        e->overdue = true;
+        engine_hurry(e, now);
+    }
     if (now < e->earliest)
         return;
     for (size_t i = 0; i < e->graph.n; i++) {
@@ -219,6 +224,44 @@ void engine_shutdown(struct engine *e, msec now)
     e->shutdown = true;
     e->shutdown_began = now;
     touch_all(e);
+}
+
+/* Without memory for it, each has its own time up to the last KILL. */
+static void find_ways(struct engine *e)
+{
+    struct plan p;
+    bool found = plan_of_living(&p, &e->graph, 0) == 0;
+
+    for (size_t i = 0; i < e->graph.n; i++)
+        if (e->graph.at[i])
+            e->graph.at[i]->after = found ? p.at[i].after : 0;
+    if (found)
+        plan_free(&p);
+}
+
+/* A wait that is under way. */
+static void shorten(struct engine *e, struct service *s, msec now)
+{
+    msec wait = s->deadline - now;
+
+    if (s->deadline == NEVER || wait <= 0)
+        return;
+    if (s->state == SERVICE_STOPPING)
+        life_deadline(e, s, now + life_share(e, s, now, wait));
+    else if (s->state == SERVICE_KILLING && life_kill_wait(e, now) < wait)
+        life_deadline(e, s, now + life_kill_wait(e, now));
+}
+
+void engine_limit(struct engine *e, msec now, msec gone_by)
+{
+    msec quarter = (gone_by - now) / 4;
+
+    e->gone_by = gone_by;
+    e->kill_at = gone_by - (quarter < ENGINE_RESERVE ? quarter : ENGINE_RESERVE);
+    find_ways(e);
+    for (size_t i = 0; i < e->graph.n; i++)
+        if (e->graph.at[i])
+            shorten(e, e->graph.at[i], now);
 }
 
 void engine_hurry(struct engine *e, msec now)

@@ -42,11 +42,35 @@ void life_kill(struct engine *e, struct service *s, msec now, enum engine_event 
     s->ready = false;
     s->pending &= ~(unsigned)(ACTION_SIGNAL | ACTION_SWEEP | ACTION_COMMAND);
     engine_want(e, s, s->command ? ACTION_KILL | ACTION_COMMAND_END : ACTION_KILL);
-    life_deadline(e, s, life_later(now, ENGINE_KILL_WAIT));
+    life_deadline(e, s, life_later(now, life_kill_wait(e, now)));
     life_enter(e, s, SERVICE_KILLING, now, event);
 }
 
-msec life_step_wait(const struct service *s)
+/* Half of what is kept for the last KILL is for what comes after it. */
+msec life_kill_wait(const struct engine *e, msec now)
+{
+    msec last;
+
+    if (e->gone_by == NEVER)
+        return PLAN_KILL_WAIT;
+    last = e->gone_by - (e->gone_by - e->kill_at) / 2;
+    if (last <= now)
+        return 0;
+    return last - now < PLAN_KILL_WAIT ? last - now : PLAN_KILL_WAIT;
+}
+
+msec life_share(const struct engine *e, const struct service *s, msec now, msec wait)
+{
+    msec rest = plan_sum(plan_sum(wait, plan_stop(s->conf, s->step + 1)), s->after);
+    msec left = e->kill_at - now, share, floor = wait < ENGINE_FLOOR ? wait : ENGINE_FLOOR;
+
+    if (e->gone_by == NEVER || rest <= left)
+        return wait;
+    share = left > 0 ? (msec)((double)wait * (double)left / (double)rest) : 0;
+    return share > floor ? share : floor;
+}
+
+static msec step_wait(const struct service *s)
 {
     const struct conf *c = s->conf;
 
@@ -55,6 +79,11 @@ msec life_step_wait(const struct service *s)
     if (s->step == STEP_COMMAND)
         return c->stop.command_timeout;
     return s->step == STEP_SIGNAL ? c->stop.grace : c->stop.then[s->step - STEP_SIGNAL - 1].wait;
+}
+
+msec life_step_wait(const struct engine *e, const struct service *s, msec now)
+{
+    return life_share(e, s, now, step_wait(s));
 }
 
 /* mixed: what the main process leaves behind gets KILL alone. */
@@ -78,7 +107,7 @@ void life_do_step(struct engine *e, struct service *s, msec now, enum engine_eve
         engine_want(e, s, ACTION_COMMAND);
     if (s->step >= STEP_SIGNAL)
         engine_want(e, s, ACTION_SIGNAL);
-    life_deadline(e, s, life_later(now, life_step_wait(s)));
+    life_deadline(e, s, life_later(now, life_step_wait(e, s, now)));
 }
 
 void life_next_step(struct engine *e, struct service *s, msec now, enum engine_event event)

@@ -262,7 +262,7 @@ CELL(command_ended)
 /* The wait counts from the moment at which the signal was really sent. */
 CELL(signalled)
 {
-    msec wait = s->state == SERVICE_KILLING ? ENGINE_KILL_WAIT : life_step_wait(s);
+    msec wait = s->state == SERVICE_KILLING ? life_kill_wait(e, now) : life_step_wait(e, s, now);
 
     (void)fact;
     life_deadline(e, s, life_later(now, wait));
@@ -272,7 +272,7 @@ CELL(step_over)
 {
     (void)fact;
     if (s->pending & ACTION_SIGNAL)
-        life_deadline(e, s, life_later(now, life_step_wait(s)));
+        life_deadline(e, s, life_later(now, life_step_wait(e, s, now)));
     else
         life_next_step(e, s, now, EVENT_DEADLINE);
 }

@@ -16,13 +16,13 @@ $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
 
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
-SIM_CORE := engine engine_life engine_table engine_reload graph graph_check backoff service child persist \
+SIM_CORE := engine engine_life engine_table engine_reload plan graph graph_check backoff service child persist \
 	history $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/sim: $(call obj,$(SIM_CORE))
 $(BUILD)/tests/unit/test_persist: \
-	$(call obj,persist engine engine_life engine_table engine_reload graph backoff service $(CONF))
+	$(call obj,persist engine engine_life engine_table engine_reload plan graph backoff service $(CONF))
 
 # The pure core, each with what lies below it.
 $(BUILD)/tests/unit/test_service: $(call obj,service $(CONF))
@@ -31,6 +31,7 @@ $(BUILD)/tests/unit/test_backoff: $(call obj,backoff $(CONF))
 $(BUILD)/tests/unit/test_graph: $(call obj,graph service $(CONF))
 $(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
-ENGINE := engine engine_life engine_table engine_reload graph backoff service $(CONF)
-$(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
+ENGINE := engine engine_life engine_table engine_reload plan graph backoff service $(CONF)
+$(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_limit test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
 $(BUILD)/tests/unit/test_history: $(call obj,history $(ENGINE))
+$(BUILD)/tests/unit/test_plan: $(call obj,plan graph service $(CONF))

@@ -28,7 +28,7 @@
 #define TEND_ENGINE_H
 
 #include "tend/backoff.h"
-#include "tend/graph.h"
+#include "tend/plan.h"
 
 enum engine_event {
     EVENT_UP,
@@ -72,6 +72,9 @@ struct engine {
     bool shutdown;
     bool hurry; /* order waived: KILL to all */
     msec shutdown_began;
+    msec gone_by;        /* the deadline of the shutdown; NEVER: none */
+    msec kill_at;        /* when the order is waived and KILL goes to all, so that it is kept */
+    bool overdue;        /* that came */
     uint64_t impossible; /* events that cannot happen */
     void (*changed)(void *self, const struct engine_change *);
     void *self;
@@ -105,6 +108,11 @@ int engine_reload(struct engine *, struct conf_set *, msec now);
 
 /* From now on nothing starts and everything is told to stop, in order. Idempotent. */
 void engine_shutdown(struct engine *, msec now);
+/* Of a shutdown: all are to be gone by then. What is left of it goes to the waits before each KILL,
+ * in the measure of the configs, along the longest way on from each service, but no less than
+ * ENGINE_FLOOR to any; a part is kept for the KILL that comes to all when that is not enough. To be
+ * called again with another time. */
+void engine_limit(struct engine *, msec now, msec gone_by);
 /* A shutdown that waits for nobody: KILL to all that lives, now. */
 void engine_hurry(struct engine *, msec now);
 
@@ -133,8 +141,8 @@ void engine_adopt(struct engine *, struct service *, msec now);
 
 const char *engine_event_name(enum engine_event);
 
-/* Time left to the unkillable, after KILL, before they are named and left. */
-enum { ENGINE_KILL_WAIT = 5000 };
+/* The least that a deadline leaves of a wait, and the most that is kept for the last KILL. */
+enum { ENGINE_FLOOR = 500, ENGINE_RESERVE = 1000 };
 /* Until the next try when no process could be made. */
 enum { ENGINE_FORK_WAIT = 1000 };
 

@@ -23,7 +23,12 @@ void life_enter(struct engine *, struct service *, enum service_state, msec now,
 
 /* The only place that kills. */
 void life_kill(struct engine *, struct service *, msec now, enum engine_event);
-msec life_step_wait(const struct service *);
+/* How long the present step lasts when it begins now. */
+msec life_step_wait(const struct engine *, const struct service *, msec now);
+/* So much of a wait as a deadline leaves. */
+msec life_share(const struct engine *, const struct service *, msec now, msec wait);
+/* From KILL until the unkillable are named and left. */
+msec life_kill_wait(const struct engine *, msec now);
 /* mixed: what the main process leaves behind gets KILL alone. */
 bool life_none_to_tell(const struct service *);
 /* Enters the present step, or the first after it that has something to do; or the one after it. */

@@ -128,6 +128,7 @@ struct service {
     msec since;   /* in this state */
     msec started; /* of the last fork */
     msec stop_began;
+    msec after;    /* with a deadline: the longest way from its end to the last KILL of all */
     msec start_by; /* the start timeout, over before_start and command together */
     msec deadline; /* of this state, NEVER: none */
     struct tries tries;

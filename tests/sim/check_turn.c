@@ -97,7 +97,7 @@ static void check_clock(struct world *w, const struct service *s)
     if (s->state == SERVICE_STOPPING && s->step >= STEP_SIGNAL && !(s->pending & ACTION_SIGNAL))
         wait = step_wait(&b->spec, s->step);
     else if (s->state == SERVICE_KILLING && !(s->pending & ACTION_KILL))
-        wait = ENGINE_KILL_WAIT;
+        wait = PLAN_KILL_WAIT;
     else
         return;
     if (s->deadline != b->last_signal + wait)
@@ -199,7 +199,7 @@ void check_sleep(struct world *w)
 static msec worst(const struct service *s)
 {
     const struct conf *c = s->conf;
-    msec sum = c->stop.drain + c->stop.grace + ENGINE_KILL_WAIT;
+    msec sum = c->stop.drain + c->stop.grace + PLAN_KILL_WAIT;
 
     if (!service_live(s) && s->state != SERVICE_DONE)
         return 0;

@@ -145,7 +145,7 @@ void op_shutdown(struct world *w, bool hurry)
         w->lost = 0;
         w->kept_began = w->now;
     }
-    w->bound = hurry && w->now + ENGINE_KILL_WAIT < bound ? w->now + ENGINE_KILL_WAIT : bound;
+    w->bound = hurry && w->now + PLAN_KILL_WAIT < bound ? w->now + PLAN_KILL_WAIT : bound;
     w->kept_shutdown = true;
     w->kept_hurry = w->kept_hurry || hurry;
     if (hurry)

@@ -101,7 +101,7 @@ static void to_killing(void)
 static void to_stuck(void)
 {
     to_killing();
-    pass(ENGINE_KILL_WAIT);
+    pass(PLAN_KILL_WAIT);
 }
 
 static void to_backoff(void)

@@ -47,7 +47,7 @@ static void test_whole_stop(void **state)
     pass(1);
     expect("web:KILL");
     expect_state("web", SERVICE_KILLING);
-    pass(ENGINE_KILL_WAIT - 1);
+    pass(PLAN_KILL_WAIT - 1);
     expect_state("web", SERVICE_KILLING);
     pass(1);
     expect("web:stuck");
@@ -468,7 +468,7 @@ static void test_hurry(void **state)
     engine_hurry(&d.e, d.now);
     drive();
     expect("");
-    pass(ENGINE_KILL_WAIT);
+    pass(PLAN_KILL_WAIT);
     expect("db:stuck web:stuck slow:stuck first:stuck");
 }
 
