@@ -280,6 +280,10 @@ CELL(step_over)
 CELL(stuck)
 {
     (void)fact;
+    if (s->pending & ACTION_KILL) {
+        life_deadline(e, s, life_later(now, life_kill_wait(e, now)));
+        return;
+    }
     s->deadline = NEVER;
     engine_want(e, s, ACTION_NAME_STUCK);
     life_enter(e, s, SERVICE_STUCK, now, EVENT_DEADLINE);

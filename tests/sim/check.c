@@ -203,14 +203,21 @@ msec step_wait(const struct spec *s, unsigned step)
     return step == STEP_SIGNAL ? s->grace : s->then[step - STEP_SIGNAL - 1].wait;
 }
 
+/* What is left of a wait in any case. */
+static msec least(const struct world *w, msec wait)
+{
+    return w->kept_gone_by != NEVER && wait > ENGINE_FLOOR ? ENGINE_FLOOR : wait;
+}
+
 /* Never before the time that the step before it has. */
 static void check_signal_time(struct world *w, const struct service *s, const struct book *b)
 {
     if (s->step == STEP_SIGNAL && b->drains && !b->main_died && !b->spec.command &&
-        w->now < b->began + b->spec.drain)
+        w->now < b->began + least(w, b->spec.drain))
         broken(w, "P14", "%s: signal before it drained", service_name(s));
     if (s->step > STEP_SIGNAL &&
-        (b->last_signal == NEVER || w->now < b->last_signal + step_wait(&b->spec, s->step - 1)))
+        (b->last_signal == NEVER ||
+         w->now < b->last_signal + least(w, step_wait(&b->spec, s->step - 1))))
         broken(w, "P14", "%s: step %u too early", service_name(s), s->step);
     if (s->step > STEP_SIGNAL + b->spec.n_then)
         broken(w, "P14", "%s: no such step %u", service_name(s), s->step);
@@ -221,7 +228,8 @@ static void check_kill_time(struct world *w, const struct service *s, struct boo
     if (w->engine.hurry || (b->spec.to == CONF_TO_MIXED && s->pid == 0))
         return;
     if (b->last_signal == NEVER ||
-        w->now < b->last_signal + step_wait(&b->spec, STEP_SIGNAL + (unsigned)b->spec.n_then) ||
+        w->now < b->last_signal +
+                     least(w, step_wait(&b->spec, STEP_SIGNAL + (unsigned)b->spec.n_then)) ||
         (b->excuses == 0 && b->signals != 1 + b->spec.n_then))
         broken(w, "P14", "%s: KILL after %u signals, the last at %lld", service_name(s), b->signals,
                (long long)b->last_signal);

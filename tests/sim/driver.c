@@ -250,6 +250,7 @@ void turn(struct world *w)
     crash_point(w);
     if (w->now >= engine_deadline(&w->engine)) {
         engine_expire(&w->engine, w->now);
+        w->kept_hurry |= w->engine.hurry;
         crash_point(w);
         w->dirty = UINT64_MAX;
     }

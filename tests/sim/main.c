@@ -110,7 +110,7 @@ static void choose(struct world *w)
     w->late = rng_chance(&w->rng, 1, 2);
     w->tardy = rng_chance(&w->rng, 1, 4);
     w->next_op = w->now;
-    w->shutdown_at = w->bound = NEVER;
+    w->shutdown_at = w->bound = w->kept_gone_by = NEVER;
     kernel_init(&w->kernel, &w->rng);
     config_random(&w->config, &w->rng);
 }

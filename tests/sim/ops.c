@@ -136,6 +136,18 @@ void op_load(struct world *w)
 
 /* ---- the end ---- */
 
+/* Within a time that is enough, or not nearly. */
+static void limit(struct world *w)
+{
+    msec whole = rng_time(&w->rng, 200, rng_chance(&w->rng, 1, 2) ? 5000 : 90000);
+
+    TRACE(w, "operator: within %lld ms", (long long)whole);
+    w->kept_gone_by = w->now + whole;
+    if (w->kept_gone_by < w->bound)
+        w->bound = w->kept_gone_by;
+    engine_limit(&w->engine, w->now, w->kept_gone_by);
+}
+
 void op_shutdown(struct world *w, bool hurry)
 {
     msec bound = w->kept_shutdown ? w->bound : check_bound(w);
@@ -152,6 +164,8 @@ void op_shutdown(struct world *w, bool hurry)
         engine_hurry(&w->engine, w->now);
     else
         engine_shutdown(&w->engine, w->now);
+    if (rng_chance(&w->rng, 1, 3) && w->kept_gone_by == NEVER)
+        limit(w);
     save_all(w);
 }
 

@@ -172,6 +172,8 @@ void world_resume(struct world *w)
     w->engine.hurry = w->kept_hurry;
     w->engine.shutdown_began = w->kept_began;
     restore_all(w, m, slots);
+    if (w->kept_gone_by != NEVER)
+        engine_limit(&w->engine, w->now, w->kept_gone_by);
     save_all(w);
     hear_again(w);
     free(m);

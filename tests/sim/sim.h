@@ -187,7 +187,7 @@ struct world {
     struct history history;
     struct store store;
     bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
-    msec kept_began;
+    msec kept_began, kept_gone_by;
     struct book book[SLOTS];      /* by slot of the present engine */
     struct book kept_book[SLOTS]; /* as of the record in the store */
     uint64_t dirty;               /* slots whose record is old */
