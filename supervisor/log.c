@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -20,6 +22,8 @@ bool log_verbose;
 static enum way way = WAY_PLAIN;
 static bool opened = true; /* false: the way is to be found with the next line */
 static int fd = STDERR_FILENO;
+static char live[200]; /* the line that is drawn anew */
+static bool drawn;     /* it stands on the terminal */
 static unsigned lost;
 static bool holding;
 static char held[HELD_MAX];
@@ -169,6 +173,55 @@ static void add(const char *line, size_t n)
         put_held();
 }
 
+/* ---- the live line ---- */
+
+static const char erase[] = "\r\033[K";
+
+static void wipe(void)
+{
+    if (drawn)
+        add(erase, sizeof erase - 1);
+    drawn = false;
+}
+
+static void draw(void)
+{
+    if (!*live)
+        return;
+    add(live, strlen(live));
+    drawn = true;
+}
+
+bool log_can_redraw(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+static size_t columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 8 ? size.ws_col : 80;
+}
+
+void log_live(const char *text)
+{
+    size_t most = columns() < sizeof live ? columns() : sizeof live;
+
+    if (!*text && !drawn)
+        return;
+    wipe();
+    if (*text)
+        snprintf(live, most, "tend: %s", text);
+    else
+        *live = '\0';
+    draw();
+}
+
+/* ---- lines ---- */
+
 static void PRINTF(1, 0) say(const char *format, va_list args, const char *why)
 {
     char line[LINE_MAX_BYTES];
@@ -182,7 +235,9 @@ static void PRINTF(1, 0) say(const char *format, va_list args, const char *why)
     if (n > sizeof line - 2)
         n = sizeof line - 2;
     line[n++] = '\n';
+    wipe();
     add(line, n);
+    draw();
 }
 
 void log_info(const char *format, ...)

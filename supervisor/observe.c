@@ -165,7 +165,7 @@ void observe_reaped(struct world *w, unsigned strays)
 
 /* ---- what KILL did not end ---- */
 
-static void read_word(const struct world *w, pid_t pid, const char *file, char *buf, size_t size)
+void observe_read_word(const struct world *w, pid_t pid, const char *file, char *buf, size_t size)
 {
     char path[48];
     ssize_t n = -1;
@@ -187,8 +187,8 @@ static void name_process(const struct world *w, const struct service *s, pid_t p
     char command[32], where[64];
 
     members_stat(w->proc, pid, &p);
-    read_word(w, pid, "comm", command, sizeof command);
-    read_word(w, pid, "wchan", where, sizeof where);
+    observe_read_word(w, pid, "comm", command, sizeof command);
+    observe_read_word(w, pid, "wchan", where, sizeof where);
     log_warnx("%s: KILL has no effect on pid %d (%s), state %c%s%s", service_name(s), (int)pid,
               command, p.state, *where && strcmp(where, "0") != 0 ? ", in " : "",
               strcmp(where, "0") != 0 ? where : "");
@@ -214,7 +214,7 @@ static void name_strangers(const struct world *w)
     char command[32];
 
     for (size_t i = 0; i < w->n_unknown && i < 16; i++) {
-        read_word(w, w->unknown[i].pid, "comm", command, sizeof command);
+        observe_read_word(w, w->unknown[i].pid, "comm", command, sizeof command);
         log_info("  pid %d (%s), state %c", (int)w->unknown[i].pid, command, w->unknown[i].state);
     }
 }
@@ -244,6 +244,8 @@ void observe_shutdown(struct world *w, const char *why)
     struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
 
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
+    for (size_t i = 0; w->endings && i < w->engine.graph.n; i++)
+        w->endings[i].live = w->engine.graph.at[i] && service_live(w->engine.graph.at[i]);
     history_add(&w->history, &r);
     if (!w->entrypoint || log_verbose)
         log_info("shutdown: %s", why);

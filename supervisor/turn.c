@@ -332,6 +332,8 @@ static msec next_deadline(struct world *w)
         first = w->kill_at;
     if (w->resume_at < first)
         first = w->resume_at;
+    if (w->progress.next < first)
+        first = w->progress.next;
     if (log_wait() < NEVER && w->now + log_wait() < first)
         first = w->now + log_wait();
     if ((w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL) && w->sweep_by < first)
@@ -367,6 +369,7 @@ static void turn(struct world *w)
     act(w);
     sweep(w);
     save_changes(w);
+    progress_look(w);
     if (w->crowded && !w->again)
         give_back(w);
     log_release();
@@ -398,6 +401,7 @@ int turn_run(struct world *w)
         log_warn(w->entrypoint ? "command" : "config");
         return WORLD_NO_SYSTEM;
     }
+    w->progress.live = log_can_redraw();
     while (!w->over)
         turn(w);
     observe_report(w);

@@ -17,6 +17,10 @@ int log_fd(void);
 /* Between the two, lines are gathered and then written together; nothing may sleep meanwhile. */
 void log_hold(void);
 void log_release(void);
+/* A line without an end, which stands below all others on a terminal until it is replaced; "":
+ * none. Only where log_can_redraw. */
+void log_live(const char *text);
+bool log_can_redraw(void);
 /* How long until what stderr did not take should be tried again, by log_release; NEVER: nothing. */
 msec log_wait(void);
 /* At the very end: waits for stderr to take the rest, at most so long. */

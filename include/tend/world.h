@@ -27,12 +27,22 @@ enum source {
 
 /* How a service ended, for the report after a shutdown. */
 struct ending {
-    bool any; /* it was live when the shutdown began */
+    bool live; /* when the shutdown began */
+    bool any;  /* there was something to wait for */
     bool stuck;
     int signal;         /* the first that was sent, 0: none */
     bool killed, swept; /* swept: more than its main process had to be told */
     msec took;
     struct service_exit exit;
+};
+
+/* Of what is waited for, what was told last. */
+struct progress {
+    bool live;        /* stderr is a terminal: one line that is drawn anew */
+    unsigned service; /* slot of the one that is waited for longest */
+    msec since;
+    msec next;  /* when to tell; NEVER: nothing is waited for */
+    msec again; /* how long after the last time */
 };
 
 struct start_failure {
@@ -63,6 +73,7 @@ struct world {
     struct store store;
     struct cgroup cgroup;
     struct history history;
+    struct progress progress;
     struct spawn_common common;
     struct life *lives;
     struct ending *endings; /* by slot, from the beginning of the shutdown on */
@@ -195,8 +206,15 @@ void observe_left(struct world *, const struct service *);
 /* The last look's strangers are told. */
 void observe_strays(struct world *, int signal);
 void observe_stuck(struct world *, struct service *);
+/* The first line of a file of that process in /proc; "" where it cannot be read. */
+void observe_read_word(const struct world *, pid_t, const char *file, char *buf, size_t size);
 void observe_shutdown(struct world *, const char *why);
 void observe_report(struct world *);
+
+/* progress.c */
+/* Tells what is waited for, where that is due; progress.next is then the time of the next look. */
+void progress_look(struct world *);
+
 /* turn.c */
 /* It is to end: in order, with this status unless a main service decides. */
 void turn_shutdown(struct world *, const char *why, int status);
