@@ -33,5 +33,5 @@ $(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload): LDFLAGS += -W
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
 ENGINE := engine engine_life engine_table engine_reload plan graph backoff service $(CONF)
 $(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_limit test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
-$(BUILD)/tests/unit/test_history: $(call obj,history $(ENGINE))
+$(BUILD)/tests/unit/test_history: $(call obj,history history_fields $(ENGINE))
 $(BUILD)/tests/unit/test_plan: $(call obj,plan graph service $(CONF))

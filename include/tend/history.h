@@ -70,4 +70,11 @@ struct history_record history_from_change(const struct engine_change *);
 enum { HISTORY_TEXT_MAX = 320 };
 size_t history_text(const struct history_record *, char *buf, size_t size);
 
+/* The same for programs: "seq=7 at=81234 kind=state service=web from=starting to=running ...",
+ * without newline. Times are in milliseconds; what is zero or does not apply is left out; a byte of
+ * a value that is no printable ASCII, a blank or a backslash is written as \xHH. Returns its
+ * length, less than size. */
+enum { HISTORY_FIELDS_MAX = 1024 };
+size_t history_fields(const struct history_record *, char *buf, size_t size);
+
 #endif

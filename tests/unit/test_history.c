@@ -478,6 +478,78 @@ static void test_total(void **state)
     }
 }
 
+/* ---- for programs ---- */
+
+static void expect_fields(const struct history_record *r, const char *expected)
+{
+    char line[HISTORY_FIELDS_MAX];
+
+    assert_int_equal(history_fields(r, line, sizeof line), strlen(expected));
+    assert_string_equal(line, expected);
+}
+
+static void test_fields(void **state)
+{
+    struct history_record change = {.sequence = 7,
+                                    .at = 81234,
+                                    .kind = HISTORY_STATE,
+                                    .name = "web",
+                                    .from = SERVICE_RUNNING,
+                                    .to = SERVICE_STOPPING,
+                                    .event = EVENT_EXITED,
+                                    .cause = CAUSE_EXIT,
+                                    .pid = 12,
+                                    .exit = {.how = EXIT_SIGNAL, .number = SIGSEGV, .core = true},
+                                    .age = 1500};
+    struct history_record told = {.sequence = 8,
+                                  .at = 1,
+                                  .kind = HISTORY_SIGNAL,
+                                  .name = "db",
+                                  .cause = CAUSE_SHUTDOWN,
+                                  .pid = 3,
+                                  .group = true,
+                                  .number = SIGTERM,
+                                  .count = 2};
+    struct history_record failed = {.sequence = 9,
+                                    .at = 2,
+                                    .kind = HISTORY_EXIT,
+                                    .name = "db",
+                                    .process = HISTORY_COMMAND,
+                                    .exit = {.how = EXIT_CODE},
+                                    .error = ENOENT,
+                                    .step = "exec",
+                                    .what = "/a b\\\n\303"};
+    struct history_record end = {.sequence = 10, .at = 3, .kind = HISTORY_SHUTDOWN, .age = 42};
+
+    (void)state;
+    expect_fields(&change, "seq=7 at=81234 kind=state service=web from=running to=stopping "
+                           "event=exited cause=exit process=main pid=12 killed_by=SEGV core=1 "
+                           "age=1500");
+    expect_fields(&told, "seq=8 at=1 kind=signal service=db cause=shutdown process=main pid=3 "
+                         "signal=TERM group=1 count=2");
+    expect_fields(&failed, "seq=9 at=2 kind=exit service=db process=stop_command exit=0 errno=2 "
+                           "step=exec what=/a\\x20b\\x5c\\x0a\\xc3");
+    expect_fields(&end, "seq=10 at=3 kind=shutdown age=42");
+}
+
+/* However long, whatever the room. */
+static void test_fields_are_bounded(void **state)
+{
+    struct history_record r = {.kind = HISTORY_EXIT, .sequence = UINT64_MAX, .at = NEVER};
+    char line[HISTORY_FIELDS_MAX + 1];
+
+    (void)state;
+    memset(r.name, 1, sizeof r.name - 1);
+    memset(r.what, 0xff, sizeof r.what - 1);
+    r.step = "supplementary groups";
+    assert_in_range(history_fields(&r, line, HISTORY_FIELDS_MAX), 500, HISTORY_FIELDS_MAX - 50);
+    for (size_t size = 1; size < HISTORY_FIELDS_MAX; size++) {
+        line[size] = 'x';
+        assert_true(history_fields(&r, line, size) < size);
+        assert_int_equal(line[size], 'x');
+    }
+}
+
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, drive_teardown)
 
 int main(void)
@@ -503,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_lines),
         LIFE(test_long_path),
         cmocka_unit_test(test_total),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_fields_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,124 @@
+/* A record for programs. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "tend/history.h"
+#include "tend/units.h"
+
+struct text {
+    char *at;
+    size_t n, size;
+};
+
+PRINTF(2, 3)
+static void put(struct text *t, const char *format, ...)
+{
+    va_list list;
+    int n;
+
+    va_start(list, format);
+    n = vsnprintf(t->at + t->n, t->size - t->n, format, list);
+    va_end(list);
+    if (n > 0)
+        t->n = (size_t)n < t->size - t->n ? t->n + (size_t)n : t->size - 1;
+}
+
+static const char *const kinds[] = {
+    [HISTORY_STATE] = "state", [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
+    [HISTORY_EXIT] = "exit",   [HISTORY_STRAY] = "stray",   [HISTORY_SHUTDOWN] = "shutdown",
+};
+static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a word for each");
+
+static const char *const processes[] = {
+    [HISTORY_MAIN] = "main",
+    [HISTORY_BEFORE] = "before_start",
+    [HISTORY_COMMAND] = "stop_command",
+};
+static_assert(ARRAY_SIZE(processes) == HISTORY_PROCESS_COUNT, "a word for each");
+
+static const char *const causes[] = {
+    [CAUSE_NONE] = "",
+    [CAUSE_REQUEST] = "request",
+    [CAUSE_REMOVED] = "removed",
+    [CAUSE_AGAIN] = "restart",
+    [CAUSE_SHUTDOWN] = "shutdown",
+    [CAUSE_REQUIREMENT] = "requirement",
+    [CAUSE_EXIT] = "exit",
+    [CAUSE_EXEC] = "exec",
+    [CAUSE_FORK] = "fork",
+    [CAUSE_BEFORE] = "before_start",
+    [CAUSE_TIMEOUT] = "timeout",
+    [CAUSE_FAULT] = "fault",
+};
+static_assert(ARRAY_SIZE(causes) == CAUSE_COUNT, "a word for each");
+
+static void put_word(struct text *t, const char *key, const char *value)
+{
+    if (!value || !*value)
+        return;
+    put(t, " %s=", key);
+    for (; *value; value++)
+        if (*value > ' ' && *value <= '~' && *value != '\\')
+            put(t, "%c", *value);
+        else
+            put(t, "\\x%02x", (unsigned char)*value);
+}
+
+static void put_number(struct text *t, const char *key, int64_t value)
+{
+    if (value)
+        put(t, " %s=%lld", key, (long long)value);
+}
+
+static void put_change(struct text *t, const struct history_record *r)
+{
+    put_word(t, "from", service_state_name((enum service_state)r->from));
+    put_word(t, "to", service_state_name((enum service_state)r->to));
+    put_word(t, "event", engine_event_name((enum engine_event)r->event));
+}
+
+static void put_how(struct text *t, const struct service_exit *e)
+{
+    char name[UNITS_SIGNAL_MAX];
+
+    if (e->how == EXIT_CODE)
+        put(t, " exit=%d", e->number);
+    if (e->how == EXIT_SIGNAL)
+        put_word(t, "killed_by", units_signal_name(e->number, name));
+    if (e->how == EXIT_LOST)
+        put_word(t, "exit", "lost");
+    put_number(t, "core", e->core);
+}
+
+size_t history_fields(const struct history_record *r, char *buf, size_t size)
+{
+    struct text t = {buf, 0, size};
+    char name[UNITS_SIGNAL_MAX];
+
+    if (size == 0)
+        return 0;
+    buf[0] = '\0';
+    put(&t, "seq=%llu at=%lld kind=%s", (unsigned long long)r->sequence, (long long)r->at,
+        kinds[r->kind]);
+    put_word(&t, "service", r->name);
+    if (r->kind == HISTORY_STATE)
+        put_change(&t, r);
+    if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL)
+        put_word(&t, "cause", causes[r->cause]);
+    if (r->kind != HISTORY_STRAY && r->kind != HISTORY_SHUTDOWN)
+        put_word(&t, "process", processes[r->process]);
+    put_number(&t, "pid", r->pid);
+    if (r->kind == HISTORY_SIGNAL)
+        put_word(&t, "signal", units_signal_name(r->number, name));
+    put_number(&t, "group", r->group);
+    put_number(&t, "count", r->count);
+    put_how(&t, &r->exit);
+    put_number(&t, "errno", r->error);
+    put_word(&t, "step", r->step);
+    put_word(&t, "what", r->what);
+    put_number(&t, "tries", r->tries);
+    put_number(&t, "next", r->next);
+    put_number(&t, "age", r->age);
+    return t.n;
+}
