@@ -133,6 +133,8 @@ const size_t conf_keys_n = ARRAY_SIZE(conf_keys);
 const struct conf_key conf_supervisor_keys[] = {
     {"", "grace", CONF_DURATION, offsetof(struct conf_supervisor, grace), "10s", TIME(0), POLICY,
      "stop.grace of the services that set none"},
+    {"", "deadline", CONF_DURATION, offsetof(struct conf_supervisor, deadline), NULL, TIME(0), POLICY,
+     "a shutdown is over by then, its waits are shortened for it; 0: none"},
     {"", "cgroup", CONF_CHOICE, offsetof(struct conf_supervisor, cgroup), "auto", 0, 0, cgroups, 0,
      POLICY, "auto: where ours was delegated to us; yes: also at the root; no: never"},
 };

@@ -129,6 +129,8 @@ int config_take(struct world *w, struct conf_set *set)
         w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
     w->has_main = has_main;
     w->grace = set->supervisor.grace;
+    if (!w->deadline_given)
+        w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
     w->loaded = true;
     return 0;
 }

@@ -43,8 +43,9 @@ static void close_one_by_one(void)
 static void close_inherited(const struct world *w)
 {
     const struct spawn *child = w->lives[0].main;
-    int ours[] = {STDERR_FILENO, w->common.null, w->terminal,     w->store.fd,
-                  log_fd(),      w->loop.epoll,  w->loop.signals, child ? spawn_fd(child) : -1};
+    int ours[] = {STDERR_FILENO, w->common.null,  w->terminal,
+                  w->store.fd,   log_fd(),        w->record,
+                  w->loop.epoll, w->loop.signals, child ? spawn_fd(child) : -1};
     unsigned first = STDERR_FILENO + 1;
 
     qsort(ours, ARRAY_SIZE(ours), sizeof *ours, by_value);
@@ -158,7 +159,6 @@ bool entrypoint_forward(struct world *w, int signal)
         send(w, to);
     } else if (!w->engine.shutdown) {
         s->conf->stop.signal = to;
-        w->kill_at = e->deadline == NEVER ? NEVER : w->now + e->deadline;
         turn_shutdown(w, "signal TERM", 0);
     }
     return true;

@@ -16,6 +16,7 @@
 #include "tend/options.h"
 #include "tend/process.h"
 #include "tend/raw.h"
+#include "tend/record.h"
 #include "tend/terminal.h"
 #include "tend/world.h"
 
@@ -139,7 +140,9 @@ static int open_world(struct world *w, struct options *o)
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = -1;
-    w->look_at = w->kill_at = w->resume_at = NEVER;
+    w->look_at = w->resume_at = w->progress.next = NEVER;
+    w->deadline = o->deadline;
+    w->deadline_given = o->deadline != NEVER;
     engine_init(&w->engine, observe_change, w);
     open_terminal(w, o);
     spawn_common_open(&w->common, environ, w->entrypoint ? &o->entrypoint.caller : NULL);
@@ -198,6 +201,11 @@ int main(int argc, char **argv)
         return check_config(options.paths);
     }
     log_open();
+    world.record = options.record ? record_open(options.record) : -1;
+    if (options.record && world.record < 0) {
+        log_warn("--record %s", options.record);
+        return WORLD_NO_SYSTEM;
+    }
     if (options.parent_death)
         prctl(PR_SET_PDEATHSIG, options.parent_death);
     if (options.entrypoint.conf) {

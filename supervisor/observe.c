@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tend/log.h"
+#include "tend/record.h"
 #include "tend/units.h"
 #include "tend/world.h"
 
@@ -18,10 +19,18 @@ static bool concerns_caller(const struct history_record *r)
            (r->kind == HISTORY_STATE && r->to == SERVICE_STUCK);
 }
 
+static const struct history_record *note(struct world *w, const struct history_record *r)
+{
+    const struct history_record *added = history_add(&w->history, r);
+
+    record_write(w->record, added);
+    return added;
+}
+
 static void add(struct world *w, const struct history_record *r, bool quiet)
 {
     char line[HISTORY_TEXT_MAX];
-    const struct history_record *added = history_add(&w->history, r);
+    const struct history_record *added = note(w, r);
 
     if (!log_verbose && (w->entrypoint ? !concerns_caller(r) : quiet))
         return;
@@ -239,6 +248,19 @@ void observe_left(struct world *w, const struct service *s)
     name_strangers(w);
 }
 
+/* What it can take, as planned, with all that is still to come. */
+static void find_worst(struct world *w)
+{
+    struct plan plan;
+    size_t first;
+
+    w->worst = NEVER;
+    if (plan_of_living(&plan, &w->engine.graph, PLAN_KILL_WAIT))
+        return;
+    w->worst = plan_sum(plan_longest(&plan, &first), plan_sweep(w->grace));
+    plan_free(&plan);
+}
+
 void observe_shutdown(struct world *w, const char *why)
 {
     struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
@@ -246,7 +268,8 @@ void observe_shutdown(struct world *w, const char *why)
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
     for (size_t i = 0; w->endings && i < w->engine.graph.n; i++)
         w->endings[i].live = w->engine.graph.at[i] && service_live(w->engine.graph.at[i]);
-    history_add(&w->history, &r);
+    find_worst(w);
+    note(w, &r);
     if (!w->entrypoint || log_verbose)
         log_info("shutdown: %s", why);
 }
@@ -290,17 +313,56 @@ static void report(const struct world *w, const struct service *s, int width)
         log_info("  %-*s %7s  %-5s %s", width, service_name(s), "-", "-", "was not running");
 }
 
-void observe_report(struct world *w)
+/* The way through the shutdown that took longest, where there is more than one service on it. */
+static void report_chain(const struct world *w)
+{
+    char line[400] = "", took[UNITS_DURATION_MAX];
+    struct plan plan;
+    size_t at, n = 0;
+    msec *times = calloc(w->n_lives + 1, sizeof *times);
+
+    for (size_t i = 0; times && i < w->engine.graph.n; i++)
+        times[i] = w->endings[i].any ? w->endings[i].took : 0;
+    if (!times || plan_of_times(&plan, &w->engine.graph, times)) {
+        free(times);
+        return;
+    }
+    plan_longest(&plan, &at);
+    for (; at != PLAN_NONE && strlen(line) < sizeof line - 100; at = plan.at[at].next, n++)
+        sprintf(line + strlen(line), "%s%s %s", n ? ", then " : "",
+                service_name(w->engine.graph.at[at]), units_duration_short(times[at], took));
+    if (n > 1)
+        log_info("the longest chain: %s%s", line, at != PLAN_NONE ? ", then ..." : "");
+    plan_free(&plan);
+    free(times);
+}
+
+/* Against the plan, which is the worst case. */
+static void report_total(struct world *w)
 {
     struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
+    char took[UNITS_DURATION_MAX], worst[UNITS_DURATION_MAX];
+
+    r.age = w->now > w->engine.shutdown_began ? w->now - w->engine.shutdown_began : 1;
+    note(w, &r);
+    units_duration_short(r.age, took);
+    if (w->worst < NEVER)
+        log_info("shutdown complete in %s, at most %s", took,
+                 units_duration_short(w->worst, worst));
+    else
+        log_info("shutdown complete in %s", took);
+}
+
+void observe_report(struct world *w)
+{
     int width;
 
     if (!w->endings || (w->entrypoint && !log_verbose))
         return;
-    r.age = w->now > w->engine.shutdown_began ? w->now - w->engine.shutdown_began : 1;
     width = name_width(w);
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i])
             report(w, w->engine.graph.at[i], width);
-    add(w, &r, false);
+    report_chain(w);
+    report_total(w);
 }

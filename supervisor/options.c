@@ -25,11 +25,12 @@ static const char usage[] =
     "      --main-only         send signals to it alone, not to its process group\n"
     "      --rewrite FROM=TO   send TO where FROM comes in; TO may be none\n"
     "      --grace TIME        KILL so long after TERM (without it: never)\n"
-    "      --deadline TIME     KILL to all that is left so long after TERM\n"
     "      --success CODE|SIG  end with 0 where it ends like that\n"
     "      --parent-death SIG  take this signal when our parent has ended\n"
     "      --subreaper         adopt orphans or fail (tried anyway when not PID 1)\n"
     "Both:\n"
+    "      --deadline TIME     a shutdown is over by then; waits are shortened for it\n"
+    "      --record FILE       write what happens to this file, for a timeline\n"
     "      --strict            end with 70 when anything had to be killed\n"
     "  -v, --verbose           tell every step\n"
     "      --version           -h, --help\n"
@@ -43,10 +44,11 @@ enum {
     OPTION_MAIN_ONLY,
     OPTION_REWRITE,
     OPTION_GRACE,
-    OPTION_DEADLINE,
     OPTION_SUCCESS,
     OPTION_PARENT_DEATH,
     OPTION_SUBREAPER,
+    OPTION_DEADLINE,
+    OPTION_RECORD,
     OPTION_STRICT,
     OPTION_VERSION
 };
@@ -63,6 +65,7 @@ static const struct option long_options[] = {
     {"success", required_argument, NULL, OPTION_SUCCESS},
     {"parent-death", required_argument, NULL, OPTION_PARENT_DEATH},
     {"subreaper", no_argument, NULL, OPTION_SUBREAPER},
+    {"record", required_argument, NULL, OPTION_RECORD},
     {"strict", no_argument, NULL, OPTION_STRICT},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -175,15 +178,13 @@ static void set_command(struct conf *conf, char *const *argv)
 }
 
 /* One time is enough for both: the grace period is not to be longer than all. */
-static void set_times(struct entrypoint *e, msec grace)
+static void set_times(struct entrypoint *e, msec grace, msec deadline)
 {
     struct conf_supervisor defaults;
 
     conf_supervisor_init(&defaults);
-    e->timed = grace != NEVER || e->deadline != NEVER;
-    e->conf->stop.grace = grace != NEVER         ? grace
-                          : e->deadline != NEVER ? e->deadline
-                                                 : defaults.grace;
+    e->timed = grace != NEVER || deadline != NEVER;
+    e->conf->stop.grace = grace != NEVER ? grace : deadline != NEVER ? deadline : defaults.grace;
 }
 
 /* ---- the whole line ---- */
@@ -248,7 +249,10 @@ static void set_option(struct options *o, msec *grace, int option)
         *grace = read_time("--grace", optarg);
         break;
     case OPTION_DEADLINE:
-        e->deadline = read_time("--deadline", optarg);
+        o->deadline = read_time("--deadline", optarg);
+        break;
+    case OPTION_RECORD:
+        o->record = optarg;
         break;
     case OPTION_SUCCESS:
         add_success(e->conf, optarg);
@@ -280,7 +284,7 @@ void options_parse(struct options *o, int argc, char **argv)
     msec grace = NEVER;
     int option;
 
-    *o = (struct options){.entrypoint = {.conf = new_command(), .deadline = NEVER}};
+    *o = (struct options){.deadline = NEVER, .entrypoint = {.conf = new_command()}};
     for (int i = 0; i < ENTRYPOINT_SIGNALS; i++)
         e->rewrite[i] = (unsigned char)i;
     while ((option = getopt_long(argc, argv, "+c:vh", long_options, NULL)) != -1) {
@@ -291,7 +295,7 @@ void options_parse(struct options *o, int argc, char **argv)
         if (used.of_services)
             refuse("--%s is not for one command: \"%s\"", used.of_services, argv[optind]);
         set_command(e->conf, argv + optind);
-        set_times(e, grace);
+        set_times(e, grace, o->deadline);
         return;
     }
     if (used.of_command)

@@ -304,6 +304,21 @@ static bool is_to_stop(const struct service *s)
 
 int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)
 {
+    msec *times = calloc(g->n + 1, sizeof *times);
+    int result;
+
+    if (!times)
+        return -1;
+    for (size_t i = 0; i < g->n; i++)
+        if (g->at[i] && is_to_stop(g->at[i]))
+            times[i] = plan_sum(time_to_kill(g->at[i]), kill_wait);
+    result = plan_of_times(p, g, times);
+    free(times);
+    return result;
+}
+
+int plan_of_times(struct plan *p, const struct graph *g, const msec *times)
+{
     struct pairs pairs = {0};
     int result = 0;
 
@@ -311,11 +326,8 @@ int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)
         return -1;
     for (size_t i = 0; i < g->n && result == 0; i++) {
         const struct service *s = g->at[i];
-        if (!s)
-            continue;
-        if (is_to_stop(s))
-            p->at[i].time = plan_sum(time_to_kill(s), kill_wait);
-        for (size_t k = 0; k < s->n_needs && result == 0; k++)
+        p->at[i].time = times[i];
+        for (size_t k = 0; s && k < s->n_needs && result == 0; k++)
             result = pairs_add(&pairs, i, s->needs[k].to->slot);
     }
     if (result == 0)

@@ -24,6 +24,8 @@ void turn_shutdown(struct world *w, const char *why, int status)
     w->status = status;
     observe_shutdown(w, why);
     engine_shutdown(&w->engine, w->now);
+    if (w->deadline != NEVER)
+        engine_limit(&w->engine, w->now, w->now + w->deadline);
 }
 
 /* ---- deaths ---- */
@@ -189,14 +191,13 @@ static void expire(struct world *w)
 {
     struct child *c;
 
-    if (w->now >= w->kill_at) {
-        w->kill_at = NEVER;
-        log_info("deadline: KILL to all");
-        engine_hurry(&w->engine, w->now);
-    }
+    bool overdue = w->engine.overdue;
+
     if (w->now >= w->resume_at)
         entrypoint_resume(w);
     engine_expire(&w->engine, w->now);
+    if (w->engine.overdue && !overdue)
+        log_info("deadline: KILL to all that is left, in no order");
     while ((c = child_expired(&w->children, w->now))) {
         log_warnx("config: not loaded in time");
         process_signal_group(c->pid, SIGKILL);
@@ -261,18 +262,31 @@ static void sweep_tell(struct world *w, int signal)
     roster_sweep(w, signal);
 }
 
+static msec earlier(msec a, msec b)
+{
+    return a < b ? a : b;
+}
+
+/* The last quarter of what is kept of a deadline is for our own end. */
+static msec last_moment(const struct world *w)
+{
+    const struct engine *e = &w->engine;
+
+    return e->gone_by == NEVER ? NEVER : e->gone_by - (e->gone_by - e->kill_at) / 4;
+}
+
 static void sweep_kill(struct world *w)
 {
     w->killed = true;
     w->sweep = SWEEP_KILL;
-    w->sweep_by = w->now + SWEEP_KILL_TIME;
+    w->sweep_by = earlier(w->now + SWEEP_KILL_TIME, last_moment(w));
     sweep_tell(w, SIGKILL);
 }
 
 static void sweep_begin(struct world *w)
 {
     w->sweep = SWEEP_TERM;
-    w->sweep_by = w->engine.hurry ? w->now : w->now + w->grace;
+    w->sweep_by = w->engine.hurry ? w->now : earlier(w->now + w->grace, w->engine.kill_at);
     if (!roster_strangers(w))
         w->sweep = SWEEP_OVER;
     else if (w->engine.hurry)
@@ -328,8 +342,6 @@ static msec next_deadline(struct world *w)
         first = other;
     if (w->look_at < first)
         first = w->look_at;
-    if (w->kill_at < first)
-        first = w->kill_at;
     if (w->resume_at < first)
         first = w->resume_at;
     if (w->progress.next < first)

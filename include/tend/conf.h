@@ -120,7 +120,8 @@ static_assert(sizeof(struct conf) < 512, "a supervisor of 1,000 services holds 1
 
 struct conf_supervisor {
     msec grace;
-    int cgroup; /* enum conf_cgroup */
+    msec deadline; /* of the shutdown; 0: none */
+    int cgroup;    /* enum conf_cgroup */
 };
 
 /* Everything that one load yields. Owns the confs. */

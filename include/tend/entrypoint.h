@@ -12,11 +12,10 @@
 enum { ENTRYPOINT_SIGNALS = 65 };
 
 struct entrypoint {
-    struct conf *conf;          /* the command; goes over to the engine */
-    struct spawn_caller caller; /* what it gets back */
-    bool timed;                 /* TERM begins a shutdown: a time was given */
-    msec deadline;              /* from TERM to KILL for all that is left; NEVER: none */
-    bool subreaper;             /* it was asked for */
+    struct conf *conf;                         /* the command; goes over to the engine */
+    struct spawn_caller caller;                /* what it gets back */
+    bool timed;                                /* TERM begins a shutdown: a time was given */
+    bool subreaper;                            /* it was asked for */
     unsigned char rewrite[ENTRYPOINT_SIGNALS]; /* what each is sent on as; 0: not at all */
 };
 

@@ -9,6 +9,8 @@ struct options {
     size_t n_paths;
     bool check, list; /* --check, --options */
     bool strict;
+    msec deadline;                /* of the shutdown, from its beginning; NEVER: none given */
+    const char *record;           /* NULL: none */
     struct entrypoint entrypoint; /* conf NULL: service mode */
     int parent_death;             /* signal, 0: none */
 };

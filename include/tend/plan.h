@@ -41,6 +41,8 @@ int plan_of_start(struct plan *, const struct conf_set *);
 /* The shutdown of the services as they live, from the steps where they stand, with so long for each
  * KILL. */
 int plan_of_living(struct plan *, const struct graph *, msec kill_wait);
+/* The same with these times, by slot. */
+int plan_of_times(struct plan *, const struct graph *, const msec *times);
 void plan_free(struct plan *);
 
 /* The longest way of all. *first: where it begins; PLAN_NONE where nothing takes any time. */

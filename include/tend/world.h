@@ -123,12 +123,14 @@ struct world {
     enum sweep sweep;
     msec sweep_by;
     bool has_main;
-    bool in_vain;    /* the main service cannot come any more */
-    bool childless;  /* there is nobody to wait for, and so nobody at all below us */
-    bool deaths;     /* there may be zombies */
-    const char *why; /* of the shutdown */
-    bool killed;     /* somebody had to be */
-    msec kill_at;    /* KILL to all, whatever else is due; NEVER: not */
+    bool in_vain;        /* the main service cannot come any more */
+    bool childless;      /* there is nobody to wait for, and so nobody at all below us */
+    bool deaths;         /* there may be zombies */
+    msec worst;          /* what the shutdown can take, as planned at its beginning */
+    int record;          /* the file for --record, -1: none */
+    bool killed;         /* somebody had to be */
+    msec deadline;       /* of a shutdown, from its beginning; NEVER: none */
+    bool deadline_given; /* so that the config does not set it */
     bool over;
     int status;
 };
