@@ -22,6 +22,7 @@ CFLAGS += -std=c17 $(OPT) $(WARN) -fno-plt -ffunction-sections -fdata-sections
 LDFLAGS += -Wl,--gc-sections -Wl,-z,relro,-z,now
 # Linked as an archive: only the loading child runs the parser, so PID 1 should not map it.
 CONFUSE ?= -Wl,-Bstatic -lconfuse -Wl,-Bdynamic
+JANSSON ?= -Wl,-Bstatic -ljansson -Wl,-Bdynamic
 
 SUPERVISOR := $(patsubst supervisor/%.c,%,$(wildcard supervisor/*.c))
 DEMOS := $(patsubst demo/%.c,$(BUILD)/%,$(wildcard demo/*.c))
@@ -35,7 +36,7 @@ sub = +@$(MAKE) --no-print-directory
 
 all: $(BUILD)/.packages-build
 	$(sub) programs
-programs: $(BUILD)/tend $(DEMOS)
+programs: $(BUILD)/tend $(BUILD)/tend-json $(DEMOS)
 	@:
 
 # Root trusts no config of another user, so in a tree of that user's tend runs as that user.
@@ -58,7 +59,7 @@ $(BUILD)/.packages-%: packaging/packages.txt packaging/install-packages
 	@touch $@
 
 # ---- the flags that all in BUILD was built with; written as soon as they differ ----
-FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(CONFUSE)
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(CONFUSE) $(JANSSON)
 ifneq ($(strip $(file <$(BUILD)/.flags)),$(strip $(FLAGS)))
 $(shell mkdir -p $(BUILD))
 $(file >$(BUILD)/.flags,$(FLAGS))
@@ -71,6 +72,9 @@ $(BUILD)/tend: $(call obj,$(SUPERVISOR)) $(BUILD)/.flags
 $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(call run,CC  ,$(compile) -c -o $@ $<)
+
+$(BUILD)/tend-json: client/tend-json.c $(BUILD)/.flags
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $< $(JANSSON))
 
 $(BUILD)/%: demo/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
@@ -99,7 +103,8 @@ include $(wildcard tests/targets.mk tests/check.mk)
 
 # ---- alone in a file: needs no library where it runs ----
 static: $(BUILD)/.packages-build
-	$(sub) BUILD=$(BUILD)/static LDFLAGS='$(LDFLAGS) -static' CONFUSE=-lconfuse $(BUILD)/static/tend
+	$(sub) BUILD=$(BUILD)/static LDFLAGS='$(LDFLAGS) -static' CONFUSE=-lconfuse JANSSON=-ljansson \
+		$(BUILD)/static/tend $(BUILD)/static/tend-json
 
 # ---- installing ----
 MAN8 := $(wildcard man/*.8)
@@ -108,11 +113,13 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: all
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/tend
+	install -D -t $(DESTDIR)$(PREFIX)/libexec/tend $(BUILD)/tend-json
 	install -D -m 644 -t $(SHARE)/man/man5 $(MAN5)
 	install -D -m 644 -t $(SHARE)/man/man8 $(MAN8)
 	install -D -m 644 -t $(SHARE)/doc/tend/services.d services.d/*.conf
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tend
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/tend
 	rm -f $(patsubst man/%,$(SHARE)/man/man5/%,$(MAN5)) $(patsubst man/%,$(SHARE)/man/man8/%,$(MAN8))
 	rm -rf $(SHARE)/doc/tend
 

@@ -1,15 +1,17 @@
 #include "tend/check.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tend/graph.h"
+#include "tend/check_plan.h"
 #include "tend/load.h"
 #include "tend/pack.h"
 #include "tend/process.h"
@@ -47,57 +49,116 @@ static bool read_reply(int fd, struct pack *reply)
     }
 }
 
-static void print_needs(const char *word, char *const *names)
+/* ---- what is told ---- */
+
+const char *const check_formats[] = {
+    [CHECK_TEXT] = "text", [CHECK_JSON] = "json", [CHECK_RECORDS] = "records"};
+static_assert(ARRAY_SIZE(check_formats) == CHECK_FORMAT_COUNT, "a name for each");
+
+static int no_system(const char *what)
 {
-    if (!names)
-        return;
-    printf(", %s", word);
-    for (; *names; names++)
-        printf(" %s", *names);
+    fprintf(stderr, "tend: %s: %s\n", what, strerror(errno));
+    return WORLD_NO_SYSTEM;
 }
 
-static void ignore_problem(void *self, const struct conf *at, const char *why)
+/* Beside tend itself, as it is built, or where it is installed. Returns only when it failed. */
+static int become_json(int records, int status)
 {
-    (void)self, (void)at, (void)why;
-}
+    static const char *const places[] = {"tend-json", "../libexec/tend/tend-json"};
+    char own[PATH_MAX], path[PATH_MAX + 64], number[16];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
 
-static int print_order(const struct conf_set *set)
-{
-    size_t *order = calloc(set->n + 1, sizeof *order);
-
-    if (!order || graph_check(set, ignore_problem, NULL, order)) {
-        free(order);
-        return WORLD_NO_SYSTEM;
+    if (n < 0)
+        return no_system("--format json: cannot find tend-json without /proc/self/exe");
+    own[n] = '\0';
+    *(strrchr(own, '/') + 1) = '\0';
+    if (lseek(records, 0, SEEK_SET) < 0 || dup2(records, STDIN_FILENO) < 0)
+        return no_system("--format json");
+    snprintf(number, sizeof number, "%d", status);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        snprintf(path, sizeof path, "%s%s", own, places[i]);
+        execl(path, "tend-json", number, NULL);
+        if (errno != ENOENT && errno != ENOTDIR)
+            return no_system(path);
     }
-    printf("OK, %zu service%s, in this order:\n", set->n, set->n == 1 ? "" : "s");
-    for (size_t i = 0; i < set->n; i++) {
-        const struct conf *c = set->at[order[i]];
-        printf("%4zu  %s", i + 1, c->name);
-        if (c->start == CONF_MANUAL)
-            printf(" (manual)");
-        print_needs("requires", c->requires);
-        print_needs("wants", c->wants);
-        print_needs("after", c->after);
-        printf("\n");
-    }
-    free(order);
-    return 0;
+    fprintf(stderr,
+            "tend: --format json needs the program tend-json, which is neither %s%s nor %s%s; "
+            "--format records needs none\n",
+            own, places[0], own, places[1]);
+    return WORLD_NO_SYSTEM;
 }
 
-static int print_problems(char **problems)
+/* Either the plan or the problems. */
+static void put_records(const struct check_plan *p, char *const *problems, FILE *out)
+{
+    if (p)
+        check_records(p, out);
+    else
+        check_records_problems(problems, out);
+}
+
+static int print_json(const struct check_plan *p, char *const *problems, int status)
+{
+    int fd = memfd_create("records", MFD_CLOEXEC);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+
+    if (!out)
+        return no_system("memfd");
+    put_records(p, problems, out);
+    if (fflush(out) == 0)
+        return become_json(fd, status);
+    return no_system("memfd");
+}
+
+static int print_plan(const struct check_plan *p, enum check_format format)
+{
+    int status = p->too_long ? 1 : 0;
+
+    if (format == CHECK_JSON)
+        return print_json(p, NULL, status);
+    if (format == CHECK_RECORDS)
+        check_records(p, stdout);
+    else if (check_text(p))
+        return no_system("--check");
+    return status;
+}
+
+static int tell_plan(const struct conf_set *set, msec deadline, enum check_format format)
+{
+    struct check_plan plan;
+    int status;
+
+    if (deadline == NEVER && set->supervisor.deadline)
+        deadline = set->supervisor.deadline;
+    if (check_plan_make(&plan, set, deadline))
+        return no_system("--check");
+    status = print_plan(&plan, format);
+    check_plan_free(&plan);
+    return status;
+}
+
+static int tell_problems(char *const *problems, enum check_format format)
 {
     size_t n = 0;
 
-    for (; problems[n]; n++) {
+    for (; problems[n]; n++)
         fprintf(stderr, "%s\n", problems[n]);
-        free(problems[n]);
-    }
-    free(problems);
     fprintf(stderr, "tend: %zu problem%s\n", n, n == 1 ? "" : "s");
+    if (format == CHECK_JSON)
+        return print_json(NULL, problems, WORLD_BAD_CONFIG);
+    if (format == CHECK_RECORDS)
+        check_records_problems(problems, stdout);
     return WORLD_BAD_CONFIG;
 }
 
-int check_config(char *const *paths)
+static void free_problems(char **problems)
+{
+    for (size_t i = 0; problems && problems[i]; i++)
+        free(problems[i]);
+    free(problems);
+}
+
+int check_config(char *const *paths, msec deadline, enum check_format format)
 {
     struct conf_set *set = NULL;
     char **problems = NULL;
@@ -105,10 +166,8 @@ int check_config(char *const *paths)
     int fd = -1, status = WORLD_BAD_CONFIG;
     pid_t pid = start_loader(paths, &fd);
 
-    if (pid < 0) {
-        fprintf(stderr, "tend: %s\n", strerror(errno));
-        return WORLD_NO_SYSTEM;
-    }
+    if (pid < 0)
+        return no_system("no process for loading");
     if (!read_reply(fd, &reply))
         process_signal(pid, SIGKILL);
     close(fd);
@@ -116,9 +175,11 @@ int check_config(char *const *paths)
     if (pack_read(reply.data, reply.size, &set, &problems))
         fprintf(stderr, "tend: the loading process gave no answer\n");
     else
-        status = problems ? print_problems(problems) : print_order(set);
-    if (set)
-        conf_set_free(set);
+        status = problems ? tell_problems(problems, format) : tell_plan(set, deadline, format);
+    if (fflush(stdout))
+        status = no_system("stdout");
+    conf_set_free(set);
+    free_problems(problems);
     free(reply.data);
     return status;
 }

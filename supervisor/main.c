@@ -198,7 +198,7 @@ int main(int argc, char **argv)
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        return check_config(options.paths);
+        return check_config(options.paths, options.deadline, options.format);
     }
     log_open();
     world.record = options.record ? record_open(options.record) : -1;

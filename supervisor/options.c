@@ -18,7 +18,9 @@ static const char usage[] =
     "Services:\n"
     "  -c, --config PATH       config file, or folder of *.conf; may be repeated\n"
     "                          (default: /etc/tend/tend.conf, /etc/tend/services.d)\n"
-    "      --check             tell every error of the config, or the order of start\n"
+    "      --check             tell every error of the config, or what start and\n"
+    "                          shutdown will be; 1 where they do not fit --deadline\n"
+    "      --format FORMAT     how --check tells it: text, json or records\n"
     "      --options           tell every key of the config\n"
     "      --runtime DIR       folder for what exists while tend runs\n"
     "One command:\n"
@@ -39,6 +41,7 @@ static const char usage[] =
 
 enum {
     OPTION_CHECK = 256,
+    OPTION_FORMAT,
     OPTION_OPTIONS,
     OPTION_RUNTIME,
     OPTION_MAIN_ONLY,
@@ -56,6 +59,7 @@ enum {
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"check", no_argument, NULL, OPTION_CHECK},
+    {"format", required_argument, NULL, OPTION_FORMAT},
     {"options", no_argument, NULL, OPTION_OPTIONS},
     {"runtime", required_argument, NULL, OPTION_RUNTIME},
     {"main-only", no_argument, NULL, OPTION_MAIN_ONLY},
@@ -121,6 +125,14 @@ static msec read_time(const char *option, const char *text)
     if (units_duration(text, &time) || time > CONF_TIME_MAX)
         refuse("%s: \"%s\" is no time: write 10s, 500ms or 1m30s", option, text);
     return time;
+}
+
+static enum check_format read_format(const char *text)
+{
+    for (size_t i = 0; i < CHECK_FORMAT_COUNT; i++)
+        if (strcmp(text, check_formats[i]) == 0)
+            return (enum check_format)i;
+    refuse("--format: \"%s\" is unknown: write text, json or records", text);
 }
 
 static void read_rewrite(struct entrypoint *e, char *text)
@@ -205,6 +217,7 @@ static bool is_command(int argc, char **argv)
 /* Which options there were that make sense in one mode only. */
 struct used {
     const char *of_services, *of_command;
+    bool format;
 };
 
 static void note(struct used *used, int option)
@@ -218,6 +231,7 @@ static void note(struct used *used, int option)
         used->of_services = name;
     if (option >= OPTION_MAIN_ONLY && option <= OPTION_SUBREAPER)
         used->of_command = name;
+    used->format |= option == OPTION_FORMAT;
 }
 
 static void set_option(struct options *o, msec *grace, int option)
@@ -233,6 +247,9 @@ static void set_option(struct options *o, msec *grace, int option)
         break;
     case OPTION_CHECK:
         o->check = true;
+        break;
+    case OPTION_FORMAT:
+        o->format = read_format(optarg);
         break;
     case OPTION_OPTIONS:
         o->list = true;
@@ -280,7 +297,7 @@ static void set_option(struct options *o, msec *grace, int option)
 void options_parse(struct options *o, int argc, char **argv)
 {
     struct entrypoint *e = &o->entrypoint;
-    struct used used = {NULL, NULL};
+    struct used used = {NULL, NULL, false};
     msec grace = NEVER;
     int option;
 
@@ -300,6 +317,8 @@ void options_parse(struct options *o, int argc, char **argv)
     }
     if (used.of_command)
         refuse("--%s needs a command; see tend --help", used.of_command);
+    if (used.format && !o->check)
+        refuse("--format is for --check; see tend --help");
     conf_free(e->conf);
     e->conf = NULL;
 }

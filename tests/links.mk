@@ -35,3 +35,4 @@ ENGINE := engine engine_life engine_table engine_reload plan graph backoff servi
 $(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_limit test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
 $(BUILD)/tests/unit/test_history: $(call obj,history history_fields $(ENGINE))
 $(BUILD)/tests/unit/test_plan: $(call obj,plan graph service $(CONF))
+$(BUILD)/tests/unit/test_check_plan: $(call obj,check_plan graph_check $(ENGINE))

@@ -2,12 +2,14 @@
 #ifndef TEND_OPTIONS_H
 #define TEND_OPTIONS_H
 
+#include "tend/check.h"
 #include "tend/entrypoint.h"
 
 struct options {
     char **paths; /* of the config, NULL-terminated; NULL: none given */
     size_t n_paths;
     bool check, list; /* --check, --options */
+    enum check_format format;
     bool strict;
     msec deadline;                /* of the shutdown, from its beginning; NEVER: none given */
     const char *record;           /* NULL: none */

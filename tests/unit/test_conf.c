@@ -112,6 +112,7 @@ static void test_defaults(void **state)
     conf_free(conf);
     conf_supervisor_init(&ours);
     assert_int_equal(ours.grace, 10000);
+    assert_int_equal(ours.deadline, 0);
     assert_int_equal(ours.cgroup, CONF_CGROUP_AUTO);
     conf_free(NULL);
     conf_set_free(NULL);

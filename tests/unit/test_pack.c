@@ -86,7 +86,7 @@ static struct conf *plain_conf(const char *name)
 static struct pack pack_of(struct conf *first, struct conf *second)
 {
     struct conf *confs[] = {first, second};
-    struct conf_set set = {.supervisor = {.grace = 5, .cgroup = CONF_CGROUP_NO},
+    struct conf_set set = {.supervisor = {.grace = 5, .deadline = 7, .cgroup = CONF_CGROUP_NO},
                            .at = confs,
                            .n = second != NULL ? 2 : first != NULL};
     struct pack pack = {0};
@@ -122,6 +122,7 @@ static void test_round(void **state)
     assert_null(problems);
     assert_int_equal(set->n, 2);
     assert_int_equal(set->supervisor.grace, 5);
+    assert_int_equal(set->supervisor.deadline, 7);
     assert_int_equal(set->supervisor.cgroup, CONF_CGROUP_NO);
     assert_int_equal(conf_compare(a, set->at[0], &key), CONF_SAME);
     assert_int_equal(conf_compare(b, set->at[1], &key), CONF_SAME);
