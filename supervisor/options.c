@@ -174,16 +174,16 @@ static void set_command(struct conf *conf, char *const *argv)
         conf->command[i] = must(strdup(argv[i]));
 }
 
-/* One time is enough for both: the grace period is not to be longer than all. */
+/* The grace period of the command begins only with a TERM; that of what it leaves behind always
+ * does. */
 static void set_times(struct entrypoint *e, msec grace)
 {
     struct conf_supervisor defaults;
 
     conf_supervisor_init(&defaults);
-    e->timed = grace != NEVER || e->deadline != NEVER;
-    e->conf->stop.grace = grace != NEVER         ? grace
-                          : e->deadline != NEVER ? e->deadline
-                                                 : defaults.grace;
+    e->conf->stop.grace = grace != NEVER ? grace : defaults.grace;
+    if (grace < e->limit)
+        e->limit = grace;
 }
 
 /* ---- the whole line ---- */
@@ -248,7 +248,7 @@ static void set_option(struct options *o, msec *grace, int option)
         *grace = read_time("--grace", optarg);
         break;
     case OPTION_DEADLINE:
-        e->deadline = read_time("--deadline", optarg);
+        e->limit = read_time("--deadline", optarg);
         break;
     case OPTION_SUCCESS:
         add_success(e->conf, optarg);
@@ -280,7 +280,7 @@ void options_parse(struct options *o, int argc, char **argv)
     msec grace = NEVER;
     int option;
 
-    *o = (struct options){.entrypoint = {.conf = new_command(), .deadline = NEVER}};
+    *o = (struct options){.entrypoint = {.conf = new_command(), .limit = NEVER}};
     for (int i = 0; i < ENTRYPOINT_SIGNALS; i++)
         e->rewrite[i] = (unsigned char)i;
     while ((option = getopt_long(argc, argv, "+c:vh", long_options, NULL)) != -1) {
