@@ -272,6 +272,8 @@ void act_on_death(struct world *w, struct service *s)
 
     if (was_group_told(s) || (stopping && s->step == STEP_COMMAND))
         return;
+    if (w->term_tick && !killing) /* to its own caller's TERM: nobody is told twice */
+        return;
     tell_main(s,
               killing              ? SIGKILL
               : step > STEP_SIGNAL ? service_stop_signal(s)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,6 +96,58 @@ int group_each_pid(int at, const char *procs, int (*each)(void *arg, pid_t), voi
     int result = read_pids(fd, each, arg);
     close_keeping_errno(fd);
     return result;
+}
+
+/* ---- our own ---- */
+
+static bool is_in(const char *list, size_t n, const char *word)
+{
+    const char *end = list + n;
+    size_t length = strlen(word);
+
+    for (const char *at = list; at <= end; at += strcspn(at, ",:") + 1)
+        if (strcspn(at, ",:") == length && !strncmp(at, word, length))
+            return true;
+    return false;
+}
+
+/* A line is "NUMBER:CONTROLLER,...:/PATH" (cgroups(7)). */
+static char *path_in(char *line, const char *controller)
+{
+    char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+
+    if (!path || path[1] != '/' || !is_in(list + 1, (size_t)(path - list - 1), controller))
+        return NULL;
+    return strndup(path + 1, strcspn(path + 1, "\n"));
+}
+
+char *group_own(const char *controller)
+{
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    char *line = NULL, *found = NULL;
+    size_t room = 0;
+
+    if (!file)
+        return NULL;
+    while (!found && getline(&line, &room, file) > 0)
+        found = path_in(line, controller);
+    free(line);
+    fclose(file);
+    return found;
+}
+
+static int is_self(void *arg, pid_t pid)
+{
+    if (pid == getpid())
+        *(bool *)arg = true;
+    return 0;
+}
+
+int group_has_self(int dir)
+{
+    bool found = false;
+
+    return group_each_pid(dir, "cgroup.procs", is_self, &found) < 0 ? -1 : found;
 }
 
 /* ---- a group and those below ---- */

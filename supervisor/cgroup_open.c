@@ -40,40 +40,16 @@ static int open_mount(const char **path)
     return -1;
 }
 
-/* Our own group as the kernel names it, to be freed; NULL without /proc. */
-static char *own_group(void)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    char *line = NULL, *found = NULL;
-    size_t room = 0;
-
-    if (!file)
-        return NULL;
-    while (!found && getline(&line, &room, file) > 0) {
-        if (strncmp(line, "0::/", 4) == 0)
-            found = strndup(line + 3, strcspn(line + 3, "\n"));
-    }
-    free(line);
-    fclose(file);
-    return found;
-}
-
-static int is_self(void *arg, pid_t pid)
-{
-    if (pid == getpid())
-        *(bool *)arg = true;
-    return 0;
-}
-
 /* A mount may begin above our cgroup namespace: then the same path is another group, which is not
  * ours to touch. */
 static enum cgroup_found check_parent(int parent, int mode, bool booted)
 {
-    bool inside = false;
+    int inside;
 
     if (mode == CONF_CGROUP_AUTO && !booted && !group_has(parent, "cgroup.type"))
         return CGROUP_NOT_DELEGATED;
-    if (group_each_pid(parent, "cgroup.procs", is_self, &inside) < 0)
+    inside = group_has_self(parent);
+    if (inside < 0)
         return CGROUP_NOT_WRITABLE;
     if (!inside)
         return CGROUP_NOT_DELEGATED;
@@ -256,7 +232,7 @@ enum cgroup_found cgroup_open(struct cgroup *c, int mode, bool booted)
     int mount = open_mount(&path);
     if (mount < 0)
         return CGROUP_NOT_MOUNTED;
-    char *group = own_group();
+    char *group = group_own("");
     enum cgroup_found found = CGROUP_NOT_MOUNTED;
     if (group || booted)
         found = open_group(c, mount, path, group ? group : "/", mode, booted);

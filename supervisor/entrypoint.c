@@ -13,9 +13,12 @@
 #include "tend/terminal.h"
 #include "tend/world.h"
 
-/* As PID 1 we are not stopped, but the job that we belong to may be, outside of our namespace: then
- * the shell there takes the terminal within this time. */
+/* As PID 1 we are not stopped, but the job that we belong to may be, outside of our namespace,
+ * where our group has no number: then the shell there takes the terminal within this time. */
 enum { SHELL_TIME = 300 };
+
+/* A stop so soon after a signal that was sent through us is taken for its effect. */
+enum { STOP_TIME = 1000 };
 
 /* Without close_range(2), so many descriptors are looked at. */
 enum { SCANNED = 1024 };
@@ -134,52 +137,75 @@ static bool stops(int signal)
 /* The calling shell has put us into the foreground again, or into the background. */
 static void continued(struct world *w)
 {
-    w->stop_sent = false;
-    w->resume_at = NEVER;
+    w->stop_sent = w->resume_at = NEVER;
     if (terminal_is_ours(w->terminal)) {
         terminal_give(w->terminal, command_of(w)->pid);
         w->foreground = true;
     }
 }
 
-bool entrypoint_forward(struct world *w, int signal)
+/* From the first TERM on: the grace period, and the deadline. */
+static void begin_times(struct world *w)
+{
+    const struct entrypoint *e = w->entrypoint;
+
+    if (w->kill_at == NEVER && e->grace != NEVER)
+        w->kill_at = w->now + e->grace;
+    if (w->engine.gone_by == NEVER && w->deadline != NEVER)
+        engine_limit(&w->engine, w->now, w->now + w->deadline);
+}
+
+bool entrypoint_forward(struct world *w, int signal, bool sent)
 {
     const struct entrypoint *e = w->entrypoint;
     struct service *s = command_of(w);
     int to = e->rewrite[signal];
 
+    if (signal == SIGTERM)
+        begin_times(w);
     if (!s->pid)
         return false;
     if (signal == SIGCONT)
         continued(w);
     if (signal == SIGCHLD || to == 0)
         return true;
-    w->stop_sent |= stops(to);
-    if (signal != SIGTERM || !e->timed) {
-        send(w, to);
-    } else if (!w->engine.shutdown) {
-        s->conf->stop.signal = to;
-        turn_shutdown(w, "signal TERM", 0);
-    }
+    if (sent && stops(to))
+        w->stop_sent = w->now;
+    if (to == SIGTERM && s->conf->stop.to == CONF_TO_GROUP)
+        w->term_tick = roster_tick();
+    send(w, to);
     return true;
 }
 
 /* ---- job control ---- */
 
 /* As the terminal would have stopped us together with the command, had we been one job; so the
- * shell finds out, also one that is not our parent. */
+ * shell finds out, also one that is not our parent. Where nobody could ever continue us it is as if
+ * the command's own group were orphaned: no TSTP from the terminal, and HUP instead of an endless
+ * wait for the foreground (POSIX, XSH 2.4.3 and 3.2.2.2). */
 static void suspended(struct world *w, int signal)
 {
-    if (process_suspend())
+    bool asked = w->stop_sent != NEVER && w->now - w->stop_sent < STOP_TIME;
+
+    if (process_suspend()) {
         w->foreground = false; /* to be continued with CONT, which is sent on */
-    else if (signal == SIGTSTP && !w->stop_sent)
-        w->resume_at = loop_now() + SHELL_TIME;
+    } else if (getpgrp() == 0) {
+        if (signal == SIGTSTP && !asked)
+            w->resume_at = loop_now() + SHELL_TIME;
+    } else if (signal == SIGTSTP && !asked) {
+        send(w, SIGCONT);
+    } else if (signal == SIGTTIN || signal == SIGTTOU) {
+        send(w, SIGHUP);
+        send(w, SIGCONT);
+    }
 }
 
 void entrypoint_resume(struct world *w)
 {
+    pid_t command = command_of(w)->pid;
+
     w->resume_at = NEVER;
-    if (command_of(w)->pid && terminal_has(w->terminal, command_of(w)->pid))
+    if (command && (terminal_has(w->terminal, command) || terminal_is_ours(w->terminal)))
         send(w, SIGCONT);
 }
 

@@ -328,7 +328,8 @@ static void put_signal(struct text *t, const struct history_record *r)
 {
     char buf[EXIT_TEXT_MAX];
 
-    put(t, "%s to ", exit_text(&(struct service_exit){EXIT_SIGNAL, r->number, false}, buf));
+    put(t, "%s to ",
+        exit_text(&(struct service_exit){.how = EXIT_SIGNAL, .number = r->number}, buf));
     if (r->pid)
         put(t, "%s %d", r->group ? "group" : "pid", (int)r->pid);
     if (r->pid && r->count)

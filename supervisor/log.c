@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A pipe takes up to PIPE_BUF bytes whole or not at all. */
@@ -65,6 +67,22 @@ int log_fd(void)
     return fd;
 }
 
+/* A write that fails so has raised a signal, too (write(2)). It would be taken for one that
+ * somebody sent us, and by waking us lead to the next write. As it is for this thread alone, it
+ * comes before one that was sent. */
+static bool raised_signal(int error)
+{
+    static const struct timespec at_once;
+    sigset_t raised;
+
+    if (way == WAY_SOCKET || (error != EPIPE && error != EFBIG))
+        return false;
+    sigemptyset(&raised);
+    sigaddset(&raised, error == EPIPE ? SIGPIPE : SIGXFSZ);
+    sigtimedwait(&raised, NULL, &at_once);
+    return true;
+}
+
 /* Bytes that were taken; 0: none now, -1: never. */
 static ssize_t put(const char *text, size_t n)
 {
@@ -89,6 +107,8 @@ static ssize_t put(const char *text, size_t n)
         taken = write(fd, text, n);
         break;
     }
+    if (taken < 0 && raised_signal(errno))
+        return -1;
     return taken < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : taken;
 }
 

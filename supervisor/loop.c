@@ -44,7 +44,7 @@ const char *loop_open(struct loop *l, const sigset_t *signals, uint32_t signal_k
         return "epoll_create1";
     l->signals = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (l->signals < 0)
-        return "signalfd";
+        return "signalfd4";
     return loop_add(l, l->signals, signal_kind, 0) ? "epoll_ctl" : NULL;
 }
 
@@ -69,9 +69,11 @@ int loop_wait(struct loop *l, msec now, msec deadline, struct loop_event *events
     return n < 0 ? 0 : n;
 }
 
-int loop_signal(struct loop *l)
+struct loop_signal loop_signal(struct loop *l)
 {
     struct signalfd_siginfo info;
 
-    return read(l->signals, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+    if (read(l->signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return (struct loop_signal){0};
+    return (struct loop_signal){(int)info.ssi_signo, info.ssi_code <= SI_USER};
 }

@@ -112,7 +112,9 @@ static void open_terminal(struct world *w, struct options *o)
 static void tell_reaping(const struct world *w)
 {
     if (!w->reaper)
-        log_warnx("orphans do not come here: services are followed by session");
+        log_warnx("orphans do not come here: %s", w->entrypoint
+                                                      ? "what leaves the command's session is lost"
+                                                      : "services are followed by session");
     else if (w->entrypoint && getpid() != 1)
         log_info("not PID 1: a subreaper, so that orphans come here all the same");
 }
@@ -139,8 +141,8 @@ static int open_world(struct world *w, struct options *o)
     w->paths = o->paths;
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
-    w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = -1;
-    w->look_at = w->resume_at = w->progress.next = NEVER;
+    w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
+    w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->progress.next = NEVER;
     w->deadline = o->deadline;
     w->deadline_given = o->deadline != NEVER;
     engine_init(&w->engine, observe_change, w);
@@ -168,6 +170,7 @@ static void close_world(struct world *w)
     }
     if (w->cgroup.own >= 0)
         cgroup_close(&w->cgroup);
+    cgroup_oom_close(&w->oom);
     engine_free(&w->engine);
     child_table_free(&w->children);
     snapshot_free(&w->snapshot);

@@ -240,7 +240,7 @@ void observe_left(struct world *w, const struct service *s)
 {
     char wait[UNITS_DURATION_MAX];
 
-    if (!w->entrypoint || w->left_told)
+    if (!w->entrypoint || w->left_told || s->state != SERVICE_STOPPING)
         return;
     w->left_told = true;
     log_info("left behind by %s: TERM, and KILL in %s", service_name(s),

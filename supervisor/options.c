@@ -189,14 +189,15 @@ static void set_command(struct conf *conf, char *const *argv)
         conf->command[i] = must(strdup(argv[i]));
 }
 
-/* One time is enough for both: the grace period is not to be longer than all. */
-static void set_times(struct entrypoint *e, msec grace, msec deadline)
+/* The grace period of the command begins only with a TERM; that of what it leaves behind always
+ * does. */
+static void set_times(struct entrypoint *e, msec grace)
 {
     struct conf_supervisor defaults;
 
     conf_supervisor_init(&defaults);
-    e->timed = grace != NEVER || deadline != NEVER;
-    e->conf->stop.grace = grace != NEVER ? grace : deadline != NEVER ? deadline : defaults.grace;
+    e->conf->stop.grace = grace != NEVER ? grace : defaults.grace;
+    e->grace = grace;
 }
 
 /* ---- the whole line ---- */
@@ -312,7 +313,7 @@ void options_parse(struct options *o, int argc, char **argv)
         if (used.of_services)
             refuse("--%s is not for one command: \"%s\"", used.of_services, argv[optind]);
         set_command(e->conf, argv + optind);
-        set_times(e, grace, o->deadline);
+        set_times(e, grace);
         return;
     }
     if (used.of_command)

@@ -19,7 +19,8 @@ enum {
     CORE = 1 << 9,
     ENDED = 1 << 10,         /* pid has ended, with the exit of this record */
     COMMAND_ENDED = 1 << 11, /* command has ended */
-    ALL_FLAGS = (1 << 12) - 1,
+    OOM = 1 << 12,
+    ALL_FLAGS = (1 << 13) - 1,
 };
 
 static_assert(sizeof(int) == sizeof(int32_t) && sizeof(pid_t) == sizeof(int32_t),
@@ -124,13 +125,17 @@ static void write_record(const struct persist_area *a, unsigned slot,
     undo_void(a->undo);
 }
 
+static uint32_t flags_of_exit(const struct service_exit *exit)
+{
+    return (exit->core ? CORE : 0u) | (exit->oom ? OOM : 0u);
+}
+
 static uint32_t flags_of(const struct service *s)
 {
     return (s->wanted ? WANTED : 0u) | (s->again ? AGAIN : 0u) | (s->doomed ? DOOMED : 0u) |
            (s->ready ? READY : 0u) | (s->preparing ? PREPARING : 0u) |
            (s->prepared ? PREPARED : 0u) | (s->executed ? EXECUTED : 0u) |
-           (s->adopted ? ADOPTED : 0u) | (s->killed ? KILLED : 0u) |
-           (s->last_exit.core ? CORE : 0u);
+           (s->adopted ? ADOPTED : 0u) | (s->killed ? KILLED : 0u) | flags_of_exit(&s->last_exit);
 }
 
 /* The exit as s knows it. */
@@ -178,7 +183,7 @@ void persist_exit(const struct persist_area *a, const struct service *s,
     struct persist_record r;
 
     fill(&r, s, s->pid);
-    r.flags = (r.flags & ~(uint32_t)CORE) | ENDED | (exit->core ? CORE : 0u);
+    r.flags = (r.flags & ~(uint32_t)(CORE | OOM)) | ENDED | flags_of_exit(exit);
     r.exit_how = (uint8_t)exit->how;
     r.exit_number = exit->number;
     r.error = error;
@@ -329,6 +334,12 @@ static unsigned load_step(const struct persist_record *r, const struct conf *c)
     return r->step < last ? r->step : last;
 }
 
+static struct service_exit exit_of(const struct persist_record *r)
+{
+    return (struct service_exit){(enum exit_how)r->exit_how, r->exit_number, r->flags & CORE,
+                                 r->flags & OOM};
+}
+
 /* An exit that the service has not been told of is left to persist_resume. */
 void persist_load(const struct persist_record *r, struct service *s)
 {
@@ -351,8 +362,7 @@ void persist_load(const struct persist_record *r, struct service *s)
         return;
     s->error = r->error;
     s->error_step = r->error_step;
-    s->last_exit =
-        (struct service_exit){(enum exit_how)r->exit_how, r->exit_number, r->flags & CORE};
+    s->last_exit = exit_of(r);
 }
 
 static bool spawn_intended(const struct service *s)
@@ -399,9 +409,7 @@ static void resume_main(struct engine *e, struct service *s, const struct persis
 
     if (r->flags & ENDED) {
         fact = (struct engine_fact){
-            .exit = {(enum exit_how)r->exit_how, r->exit_number, r->flags & CORE},
-            .error = r->error,
-            .error_step = r->error_step};
+            .exit = exit_of(r), .error = r->error, .error_step = r->error_step};
     } else if (ours) {
         s->adopted = true;
         return;

@@ -11,8 +11,9 @@
 static struct service_exit exit_from_info(const siginfo_t *info)
 {
     if (info->si_code == CLD_EXITED)
-        return (struct service_exit){EXIT_CODE, info->si_status & 0xff, false};
-    return (struct service_exit){EXIT_SIGNAL, info->si_status, info->si_code == CLD_DUMPED};
+        return (struct service_exit){.how = EXIT_CODE, .number = info->si_status & 0xff};
+    return (struct service_exit){
+        .how = EXIT_SIGNAL, .number = info->si_status, .core = info->si_code == CLD_DUMPED};
 }
 
 /* The low byte is the signal; what is above it tells a ptrace event stop, which has none. */

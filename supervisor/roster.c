@@ -272,12 +272,11 @@ static bool has_guest(struct world *w)
 bool roster_strangers(struct world *w)
 {
     bool guests = getpid() == 1 && !process_is_alone();
-    int unknown = find_unknown(w);
 
-    if (unknown == 0 && !guests)
+    if (w->childless && !guests)
         return false;
     roster_open(w);
-    return w->proc < 0 ? !w->childless : unknown != 0 || has_guest(w);
+    return w->proc < 0 || find_unknown(w) != 0 || (guests && has_guest(w));
 }
 
 void roster_woken(struct world *w)
@@ -368,10 +367,11 @@ static bool was_told(const struct world *w, const struct life *l, const struct m
 {
     struct process_stat p;
 
-    if (m->told || !l->told_tick)
-        return m->told;
-    return m->born >= born_before ||
-           (members_stat(w->proc, m->pid, &p) == 0 && p.pgrp == l->leader);
+    if (m->told || (l->told_tick && m->born >= born_before))
+        return true;
+    if (!l->told_tick && m->born > w->term_tick)
+        return false;
+    return members_stat(w->proc, m->pid, &p) == 0 && p.pgrp == l->leader;
 }
 
 static unsigned tell_blind(const struct world *w, const struct service *s, int signal)

@@ -46,9 +46,10 @@ const char *service_cause_text(enum service_cause cause)
 bool exit_from_status(int status, struct service_exit *out)
 {
     if (WIFEXITED(status))
-        *out = (struct service_exit){EXIT_CODE, WEXITSTATUS(status), false};
+        *out = (struct service_exit){.how = EXIT_CODE, .number = WEXITSTATUS(status)};
     else if (WIFSIGNALED(status))
-        *out = (struct service_exit){EXIT_SIGNAL, WTERMSIG(status), WCOREDUMP(status)};
+        *out = (struct service_exit){
+            .how = EXIT_SIGNAL, .number = WTERMSIG(status), .core = WCOREDUMP(status)};
     else
         return false;
     return true;
@@ -66,7 +67,10 @@ const char *exit_text(const struct service_exit *e, char buf[static EXIT_TEXT_MA
     case EXIT_SIGNAL:
         signal = units_signal_name(e->number, name);
         snprintf(buf, EXIT_TEXT_MAX, "%s%s%s", strncmp(signal, "signal ", 7) ? "signal " : "",
-                 signal, e->core ? " (core dumped)" : "");
+                 signal,
+                 e->oom    ? " (out of memory)"
+                 : e->core ? " (core dumped)"
+                           : "");
         break;
     case EXIT_LOST:
         snprintf(buf, EXIT_TEXT_MAX, "gone, status unknown");

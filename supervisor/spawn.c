@@ -78,12 +78,28 @@ static char **environment_of(char *const *environment, bool verbatim)
     return result;
 }
 
+static const char oom_score_file[] = "/proc/self/oom_score_adj";
+
+static bool is_protected(void)
+{
+    char first = 0;
+    int fd = open(oom_score_file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    if (read(fd, &first, 1) < 0)
+        first = 0;
+    close(fd);
+    return first == '-';
+}
+
 void spawn_common_open(struct spawn_common *c, char *const *environment,
                        const struct spawn_caller *caller)
 {
     struct rlimit raised;
 
     c->caller = caller;
+    c->protected = !caller && is_protected();
     c->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
     c->environment = environment_of(environment, caller != NULL);
     if (getrlimit(RLIMIT_NOFILE, &c->nofile)) {
@@ -131,12 +147,15 @@ static void set_limits(const struct spawn *s)
 
 static void set_oom_score(const struct spawn *s)
 {
-    long fd =
-        raw(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0, 0);
+    long fd = raw(SYS_openat, AT_FDCWD, (long)oom_score_file, O_WRONLY | O_CLOEXEC, 0, 0);
+    long result = fd;
 
-    must(s, SPAWN_OOM_SCORE, fd);
-    must(s, SPAWN_OOM_SCORE, raw(SYS_write, fd, (long)s->oom_score_adj, s->oom_length, 0, 0));
-    raw(SYS_close, fd, 0, 0, 0, 0);
+    if (fd >= 0) {
+        result = raw(SYS_write, fd, (long)s->oom_score_adj, s->oom_length, 0, 0);
+        raw(SYS_close, fd, 0, 0, 0, 0);
+    }
+    if (s->oom_asked_for) /* else where /proc is read-only our own protection stays */
+        must(s, SPAWN_OOM_SCORE, result);
 }
 
 /* Groups first: the right to change them goes with the user (setgroups(2), setresuid(2)). */
@@ -263,9 +282,9 @@ static int child_main(void *arg)
 
 /* ---- in the parent ---- */
 
-static bool may_share(const struct conf *c)
+static bool may_share(const struct spawn *s, const struct conf *c)
 {
-    return CAN_SHARE && !c->has_ids && !c->oom_score_adj_set;
+    return CAN_SHARE && !c->has_ids && !s->oom_length;
 }
 
 /* clone3(2) alone can start a child in a cgroup. */
@@ -289,7 +308,7 @@ static pid_t clone_into(struct spawn *s, int cgroup, bool share)
 
 static pid_t fork_child(struct spawn *s, const struct conf *c, int cgroup)
 {
-    bool share = may_share(c);
+    bool share = may_share(s, c);
     pid_t pid;
 
     if (share && cgroup < 0)

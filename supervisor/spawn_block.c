@@ -236,7 +236,7 @@ static char **take_paths(struct arena *a, const char *name, const char *path)
     for (const char *p = path; *p; p++)
         folders += *p == ':';
     to = take_pointers(a, folders + 1);
-    if (strchr(name, '/')) {
+    if (!*name || strchr(name, '/')) {
         to[n++] = take_text(a, "", 0, name);
         path = "";
     }
@@ -296,7 +296,8 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     s->nice_set = c->nice_set;
     s->has_ids = c->has_ids && !is_ours(c);
     s->no_new_privs = c->no_new_privs;
-    if (c->oom_score_adj_set)
+    s->oom_asked_for = c->oom_score_adj_set;
+    if (c->oom_score_adj_set || common->protected)
         s->oom_length = snprintf(s->oom_score_adj, sizeof s->oom_score_adj, "%d", c->oom_score_adj);
     copy_limits(s, c);
     s->stack = align(s + 1);

@@ -15,6 +15,7 @@ enum {
     STRANGERS_IN_A_TURN = 256,
     SWEEP_KILL_TIME = 5000,
     LAST_WORDS_TIME = 500,
+    GUESTS_TIME = 100, /* between two looks at those whose end nobody tells us */
 };
 
 void turn_shutdown(struct world *w, const char *why, int status)
@@ -24,11 +25,19 @@ void turn_shutdown(struct world *w, const char *why, int status)
     w->status = status;
     observe_shutdown(w, why);
     engine_shutdown(&w->engine, w->now);
-    if (w->deadline != NEVER)
+    if (w->deadline != NEVER && w->engine.gone_by == NEVER)
         engine_limit(&w->engine, w->now, w->now + w->deadline);
 }
 
 /* ---- deaths ---- */
+
+static bool is_unexplained(const struct service *s, const struct service_exit *exit)
+{
+    if (exit->how != EXIT_SIGNAL || exit->number != SIGKILL)
+        return false;
+    return s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING ||
+           (s->state == SERVICE_STOPPING && service_stop_signal(s) != SIGKILL);
+}
 
 static void bury_main(struct world *w, struct service *s, pid_t pid,
                       const struct service_exit *exit)
@@ -39,8 +48,9 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     act_read_report(w, s, false);
     fact = (struct engine_fact){
         .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
+    fact.exit.oom = is_unexplained(s, exit) && cgroup_oom_took_one(&w->oom, w->now);
     act_on_death(w, s);
-    persist_exit(&w->store.area, s, exit, fact.error, fact.error_step);
+    persist_exit(&w->store.area, s, &fact.exit, fact.error, fact.error_step);
     if (w->entrypoint)
         entrypoint_ended(w);
     process_reap(pid);
@@ -122,12 +132,16 @@ static void interrupted(struct world *w)
         log_info("the shutdown is under way; INT again: KILL to all");
     } else {
         turn_shutdown(w, "signal INT (again: KILL to all)", 0);
+        if (w->entrypoint)
+            log_info("INT again: KILL to what is left");
     }
 }
 
-static void obey(struct world *w, int signal)
+static void obey(struct world *w, const struct loop_signal *s)
 {
-    if (w->entrypoint && entrypoint_forward(w, signal))
+    int signal = s->number;
+
+    if (w->entrypoint && entrypoint_forward(w, signal, s->sent))
         return;
     if (signal == SIGTERM)
         turn_shutdown(w, "signal TERM", 0);
@@ -173,12 +187,12 @@ static bool is_ready(const struct loop_event *events, int n, enum source source)
     return false;
 }
 
-static int take_signals(struct world *w, int *signals)
+static int take_signals(struct world *w, struct loop_signal *signals)
 {
     int n = 0;
 
-    while (n < SIGNALS_IN_A_TURN && (signals[n] = loop_signal(&w->loop))) {
-        if (signals[n] == SIGCHLD)
+    while (n < SIGNALS_IN_A_TURN && (signals[n] = loop_signal(&w->loop)).number) {
+        if (signals[n].number == SIGCHLD)
             w->deaths = true;
         n++;
     }
@@ -193,6 +207,11 @@ static void expire(struct world *w)
 
     bool overdue = w->engine.overdue;
 
+    if (w->now >= w->kill_at) {
+        w->kill_at = NEVER;
+        log_info("the grace period is over: KILL to all");
+        engine_hurry(&w->engine, w->now);
+    }
     if (w->now >= w->resume_at)
         entrypoint_resume(w);
     engine_expire(&w->engine, w->now);
@@ -258,7 +277,10 @@ static void maybe_end(struct world *w)
 
 static void sweep_tell(struct world *w, int signal)
 {
-    observe_strays(w, signal);
+    if (w->proc < 0 && getpid() != 1)
+        log_info("somebody is left, who cannot be found without /proc");
+    else
+        observe_strays(w, signal);
     roster_sweep(w, signal);
 }
 
@@ -302,7 +324,7 @@ static void sweep(struct world *w)
         return;
     if (w->sweep == SWEEP_NOT_YET)
         sweep_begin(w);
-    else if (w->sweep != SWEEP_OVER && (w->childless || !roster_strangers(w)))
+    else if (w->sweep != SWEEP_OVER && !roster_strangers(w))
         w->sweep = SWEEP_OVER;
     else if (w->sweep == SWEEP_TERM && (w->engine.hurry || w->now >= w->sweep_by))
         sweep_kill(w);
@@ -342,6 +364,8 @@ static msec next_deadline(struct world *w)
         first = other;
     if (w->look_at < first)
         first = w->look_at;
+    if (w->kill_at < first)
+        first = w->kill_at;
     if (w->resume_at < first)
         first = w->resume_at;
     if (w->progress.next < first)
@@ -350,13 +374,15 @@ static msec next_deadline(struct world *w)
         first = w->now + log_wait();
     if ((w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL) && w->sweep_by < first)
         first = w->sweep_by;
+    if (w->sweep != SWEEP_NOT_YET && w->childless && w->now + GUESTS_TIME < first)
+        first = w->now + GUESTS_TIME;
     return first;
 }
 
 static void turn(struct world *w)
 {
     struct loop_event events[EVENTS_IN_A_TURN];
-    int signals[SIGNALS_IN_A_TURN];
+    struct loop_signal signals[SIGNALS_IN_A_TURN];
     int n = loop_wait(&w->loop, w->now, next_deadline(w), events, EVENTS_IN_A_TURN), n_signals;
 
     log_hold();
@@ -372,7 +398,7 @@ static void turn(struct world *w)
     if (is_ready(events, n, SOURCE_LOADER))
         config_read(w);
     for (int i = 0; i < n_signals; i++)
-        obey(w, signals[i]);
+        obey(w, &signals[i]);
     if (is_ready(events, n, SOURCE_CGROUP))
         roster_woken(w);
     expire(w);
@@ -389,8 +415,8 @@ static void turn(struct world *w)
 
 static bool is_success(const struct conf_success *success, const struct service_exit *exit)
 {
-    return exit->how == EXIT_CODE ? conf_success_has_code(success, exit->number)
-                                  : conf_success_has_signal(success, exit->number);
+    return (exit->how == EXIT_SIGNAL && conf_success_has_signal(success, exit->number)) ||
+           conf_success_has_code(success, exit_shell_code(exit));
 }
 
 static int exit_status(const struct world *w)
@@ -414,6 +440,8 @@ int turn_run(struct world *w)
         return WORLD_NO_SYSTEM;
     }
     w->progress.live = log_can_redraw();
+    if (!w->entrypoint)
+        cgroup_oom_open(&w->oom); /* while the loading child is busy */
     while (!w->over)
         turn(w);
     observe_report(w);

@@ -13,6 +13,7 @@ $(BUILD)/tests/fuzz/fuzz_load: LDLIBS += $(CONFUSE)
 $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
+$(BUILD)/tests/unit/test_cgroup_oom: $(call obj,cgroup_oom cgroup_files)
 
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.

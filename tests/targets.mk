@@ -4,7 +4,7 @@ BENCH_HELPERS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/be
 BARE = $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DBARE -nostdlib -ffreestanding -fno-stack-protector)
 
 bench: all $(BUILD)/.packages-bench
-	$(sub) bench-helpers
+	$(sub) bench-helpers static
 	@tests/bench/bench --build $(BUILD) $(BENCH)
 bench-helpers: $(BENCH_HELPERS)
 	@:
@@ -17,14 +17,23 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/.flags
 .PHONY: bench bench-helpers
 
 
-# ---- the simulator: each listed change of the source must be caught; the long run ----
-mutants: $(BUILD)/.packages-test
+# ---- each listed change of the source must be noticed, by the simulator or a live case; the long run ----
+mutants: $(BUILD)/.packages-build $(BUILD)/.packages-test
 	@tests/sim/run-mutants $(MUTANTS)
+	@tests/live/run-mutants $(MUTANTS)
 soak: $(BUILD)/.packages-test
 	$(sub) $(BUILD)/tests/sim
 	@$(BUILD)/tests/sim --seeds 100000
 
 .PHONY: mutants soak
+
+# ---- make denied: the live tests where newer system calls are missing, then where a filter forbids them ----
+denied: $(BUILD)/.packages-build $(BUILD)/.packages-test
+	$(sub) programs tests
+	@status=0; for error in ENOSYS EPERM; do \
+		TEND_TEST_DENY=$$error tests/run $(BUILD) tests/live || status=1; done; exit $$status
+
+.PHONY: denied
 
 # ---- make layers: who includes whom ----
 layers:

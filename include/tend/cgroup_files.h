@@ -1,5 +1,5 @@
-/* Directories and files of cgroup v2, for cgroup_open.c and cgroup.c. Knows neither our own group
- * nor services; -1 with errno everywhere. A file is named relative to a directory at. */
+/* Directories and files of cgroups, for the other files of this module. Knows no services; -1 with
+ * errno everywhere. A file is named relative to a directory at. */
 #ifndef TEND_CGROUP_FILES_H
 #define TEND_CGROUP_FILES_H
 
@@ -19,6 +19,12 @@ static inline void close_keeping_errno(int fd)
 
 /* What is removed between open and read answers ENODEV. */
 bool group_is_gone(int error);
+
+/* The path of our own group in the hierarchy of that controller ("": version 2), as the kernel
+ * names it from "/" on; to be freed. NULL: there is none, or no /proc. */
+char *group_own(const char *controller);
+/* 1 when we are in it, 0 when not. */
+int group_has_self(int dir);
 
 /* A descriptor (CLOEXEC) of the directory. */
 int group_open(int at, const char *path);

@@ -12,10 +12,10 @@
 enum { ENTRYPOINT_SIGNALS = 65 };
 
 struct entrypoint {
-    struct conf *conf;                         /* the command; goes over to the engine */
-    struct spawn_caller caller;                /* what it gets back */
-    bool timed;                                /* TERM begins a shutdown: a time was given */
-    bool subreaper;                            /* it was asked for */
+    struct conf *conf;          /* the command; goes over to the engine */
+    struct spawn_caller caller; /* what it gets back */
+    msec grace;                 /* from TERM to KILL for all that is left; NEVER: none */
+    bool subreaper;             /* it was asked for */
     unsigned char rewrite[ENTRYPOINT_SIGNALS]; /* what each is sent on as; 0: not at all */
 };
 
@@ -24,8 +24,9 @@ struct world;
 /* Starts the command; -1 with errno when there is no memory. From then on nothing that was our
  * caller's is held by us but stderr. */
 int entrypoint_start(struct world *);
-/* Sends the signal on. False: the command has ended, so that it is to be obeyed. */
-bool entrypoint_forward(struct world *, int signal);
+/* Sends the signal on; sent: it came from a process, not from the terminal. False: the command has
+ * ended, so that it is to be obeyed. */
+bool entrypoint_forward(struct world *, int signal, bool sent);
 /* A child may have stopped. */
 void entrypoint_look(struct world *);
 /* It was stopped, and nobody would ever continue it: it goes on. */

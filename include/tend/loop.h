@@ -35,7 +35,11 @@ void loop_remove(struct loop *, int fd);
  * most max events and returns how many. */
 int loop_wait(struct loop *, msec now, msec deadline, struct loop_event *events, int max);
 
-/* The next pending signal, 0: none. */
-int loop_signal(struct loop *);
+struct loop_signal {
+    int number; /* 0: none */
+    bool sent;  /* by a process, and not by the kernel */
+};
+/* The next pending signal. */
+struct loop_signal loop_signal(struct loop *);
 
 #endif

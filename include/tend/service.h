@@ -59,12 +59,14 @@ struct service_exit {
     enum exit_how how;
     int number; /* exit code or signal */
     bool core;
+    bool oom; /* for want of memory: the KILL was the kernel's */
 };
 
 /* Classifies a status of waitpid(2). False when the process has not ended (stopped, continued,
  * trapped). Total. */
 bool exit_from_status(int status, struct service_exit *out);
-/* "exit 3", "signal TERM", "signal SEGV (core dumped)"; returns buf. */
+/* "exit 3", "signal TERM", "signal SEGV (core dumped)", "signal KILL (out of memory)"; returns buf.
+ */
 enum { EXIT_TEXT_MAX = 48 };
 const char *exit_text(const struct service_exit *, char buf[static EXIT_TEXT_MAX]);
 /* As a shell would tell it: the code, or 128 + the signal. */

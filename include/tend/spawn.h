@@ -54,6 +54,7 @@ struct spawn_common {
     int null;             /* /dev/null, for stdin */
     struct rlimit nofile; /* as we were given it; ours is higher */
     char **environment;   /* ours; for services less what concerns us and our starter alone */
+    bool protected;       /* our own OOM score is negative, which is not meant for services */
     const struct spawn_caller *caller; /* NULL: the children are services */
 };
 /* Raises our own limit of descriptors, opens /dev/null and sorts the environment. Fails soft. */

@@ -29,6 +29,7 @@ struct spawn {
     unsigned umask;
     int nice;
     bool nice_set, has_ids, no_new_privs;
+    bool oom_asked_for; /* else it only loses our protection */
     char oom_score_adj[16];
     int oom_length; /* 0: leave it */
     char *stack;    /* of SPAWN_STACK bytes, aligned as the ABI asks at both ends */

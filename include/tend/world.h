@@ -6,6 +6,7 @@
 #define TEND_WORLD_H
 
 #include "tend/cgroup.h"
+#include "tend/cgroup_oom.h"
 #include "tend/child.h"
 #include "tend/engine.h"
 #include "tend/entrypoint.h"
@@ -72,6 +73,7 @@ struct world {
     struct loop loop;
     struct store store;
     struct cgroup cgroup;
+    struct cgroup_oom oom;
     struct history history;
     struct progress progress;
     struct spawn_common common;
@@ -90,9 +92,10 @@ struct world {
     const struct entrypoint *entrypoint; /* NULL: service mode */
     int terminal;                        /* the controlling terminal, -1: none */
     bool foreground;                     /* the command has it, and we are to get it back */
-    bool stop_sent;                      /* the command was sent a signal that stops it */
+    msec stop_sent;                      /* when somebody had us send one that stops; NEVER */
     msec resume_at;                      /* NEVER, or see entrypoint_resume */
     bool left_told;                      /* that it left something behind */
+    uint64_t term_tick;                  /* when its group was last sent TERM, 0: never */
 
     /* the present turn */
     msec now;
@@ -112,6 +115,7 @@ struct world {
     /* config */
     char *const *paths; /* NULL: the default places */
     pid_t loader;
+    bool loader_killed;
     int loader_fd;
     struct pack reply;
     bool crowded;    /* many were started: memory to be given back when that is over */
@@ -129,6 +133,7 @@ struct world {
     msec worst;          /* what the shutdown can take, as planned at its beginning */
     int record;          /* the file for --record, -1: none */
     bool killed;         /* somebody had to be */
+    msec kill_at;        /* KILL to all, whatever else is due; NEVER: not */
     msec deadline;       /* of a shutdown, from its beginning; NEVER: none */
     bool deadline_given; /* so that the config does not set it */
     bool over;
@@ -183,7 +188,7 @@ uint64_t roster_tick(void);
 
 /* config.c */
 /* A loader that says nothing for so long is not waited for. */
-enum { CONFIG_LOAD_TIME = 20000 };
+enum { CONFIG_LOAD_TIME = 20000, CONFIG_KILL_TIME = 5000 };
 /* Makes room for more of a loader's answer; false when it is too large. */
 bool config_room(struct pack *);
 /* Starts the loading child; -1 with errno. */
@@ -194,6 +199,10 @@ int config_take(struct world *, struct conf_set *);
 void config_read(struct world *);
 /* It has ended. */
 void config_ended(struct world *);
+/* Its time is over: KILL, and the next time it is left to itself, as the kernel holds it. */
+void config_late(struct world *, struct child *loader);
+/* A shutdown takes no set any more. */
+void config_abandon(struct world *);
 void config_close(struct world *);
 
 /* observe.c */

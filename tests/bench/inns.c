@@ -5,9 +5,10 @@
  *   -g    joins this cgroup first
  *   -b    binds SOURCE over TARGET; /run is an empty tmpfs anyway
  *
- * Standard output gets "exec NS" just before the exec, "pid PID" (as seen from outside) and
- * "end NS" when PID 1, and so every process of the namespace, is gone. The command's own output
- * goes to standard error. Whoever dies, the namespace dies with it: nothing is left behind. */
+ * Standard output gets "exec NS" just before the exec, "pid PID" (as seen from outside) and, when
+ * PID 1, and so every process of the namespace, is gone, "end NS" and "status N", as wait(2) gives
+ * it. The command's own output goes to standard error. Whoever dies, the namespace dies with it:
+ * nothing is left behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -117,8 +118,10 @@ int main(int argc, char **argv)
     if (pid == 0)
         first_process(argv + optind, trivial_init);
     dprintf(output, "pid %d\n", pid);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     say_time("end");
+    dprintf(output, "status %d\n", status);
     return 0;
 }

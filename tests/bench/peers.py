@@ -15,14 +15,16 @@ class Peer:
     why_not_more = ""
     own_init = False        # it is no PID 1: a trivial init is above it
     reference = False       # a yardstick or tend itself: never "the best peer"
+    static = False          # no library is loaded when it starts
+    kinds = ("services", "storm")   # of scenes that it can be in
     remarks = {}            # by measure
 
     def missing(self):
         """Why it cannot be measured here, or nothing."""
         return "" if shutil.which(self.program) else "not installed"
 
-    def unfit(self, n):
-        return self.missing() or ("" if n <= self.most else self.why_not_more)
+    def unfit(self, scene):
+        return self.missing() or ("" if scene.n <= self.most else self.why_not_more)
 
     def prepare(self, run):
         """Writes its configuration."""
@@ -41,16 +43,20 @@ class Peer:
 class Tend(Peer):
     name = "tend"
     reference = True
+    kinds = ("services", "storm", "command", "orphans")
     supervisor = ""
+    where = "tend"          # below the build folder
 
     @property
     def program(self):
-        return str(Place.build / "tend")
+        return str(Place.build / self.where)
 
     def missing(self):
-        return "" if shutil.which(self.program) else "build/tend is not built"
+        return "" if shutil.which(self.program) else f"build/{self.where} is not built"
 
     def prepare(self, run):
+        if run.scene.kind in ("command", "orphans"):
+            return
         for i in range(run.n):
             argv = ", ".join(f'"{word}"' for word in run.service(i))
             write(run.dir / "conf" / f"s{i}.conf",
@@ -60,11 +66,21 @@ class Tend(Peer):
             write(run.dir / "conf" / "supervisor.conf", self.supervisor)
 
     def command(self, run):
+        if run.scene.kind in ("command", "orphans"):
+            return [self.program, "--", *run.service(0)]
         return [self.program, "-c", str(run.dir / "conf")]
+
+
+class TendStatic(Tend):
+    name = "tend static"
+    static = True
+    kinds = ("command",)
+    where = "static/tend"
 
 
 class TendWithoutCgroup(Tend):
     name = "tend without cgroup"
+    kinds = ("services", "storm")
     supervisor = "supervisor { cgroup = no }\n"
 
     def missing(self):
@@ -74,6 +90,7 @@ class TendWithoutCgroup(Tend):
 class Floor(Peer):
     name = "floor"
     reference = True
+    kinds = ("services",)
 
     @property
     def program(self):
@@ -83,12 +100,26 @@ class Floor(Peer):
         return [self.program, str(run.n), Place.helper("svc"), str(run.fifo)]
 
 
+class Bare(Peer):
+    name = "bare"
+    reference = True
+    kinds = ("command",)
+
+    def missing(self):
+        return ""
+
+    def command(self, run):
+        return run.service(0)
+
+
 class OneCommand(Peer):
     most = 1
     why_not_more = "runs one command, restarts nothing"
+    kinds = ("services", "command", "orphans")
 
-    def __init__(self, name):
+    def __init__(self, name, static=False):
         self.name = self.program = name
+        self.static = static
 
     def command(self, run):
         return [self.program, "--", *run.service(0)]
@@ -155,6 +186,7 @@ class Supervisord(Peer):
     program = "supervisord"
     most = 100
     why_not_more = "too slow: about 5 s to start, 10 s to stop"
+    kinds = ("services",)       # its services are all alike; it reaps 100 orphans a second
     remarks = {"restart": "works by a tick of 1 s"}
 
     def prepare(self, run):
@@ -197,5 +229,6 @@ class BusyboxInit(Peer):
         run.signal(signal.SIGUSR2)
 
 
-PEERS = [Floor(), Tend(), TendWithoutCgroup(), S6(), Runit(), Daemontools(), Supervisord(),
-         BusyboxInit(), OneCommand("tini"), OneCommand("dumb-init"), OneCommand("catatonit")]
+PEERS = [Bare(), Floor(), Tend(), TendStatic(), TendWithoutCgroup(), S6(), Runit(), Daemontools(),
+         Supervisord(), BusyboxInit(), OneCommand("tini"), OneCommand("tini-static", static=True),
+         OneCommand("dumb-init"), OneCommand("catatonit", static=True)]

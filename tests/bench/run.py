@@ -9,10 +9,18 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 PATIENCE = 20           # seconds: nobody takes longer unless it never comes
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
-RECORD = struct.Struct("=QII")      # of svc.c
+RECORD = struct.Struct("=QII")      # of svc.c and storm.c
+
+
+class Scene(NamedTuple):
+    """What is run: n services; n services of which the first is a storm; one command that exits
+    at once; one that is a storm."""
+    n: int
+    kind: str = "services"          # "services", "storm", "command", "orphans"
 
 
 class Place:
@@ -25,8 +33,8 @@ class Place:
 
 
 class Run(contextlib.AbstractContextManager):
-    def __init__(self, peer, n):
-        self.peer, self.n = peer, n
+    def __init__(self, peer, scene):
+        self.peer, self.scene, self.n = peer, scene, scene.n
         self.dir = Path(tempfile.mkdtemp(dir=Place.scratch))
         self.scan, self.fifo = self.dir / "scan", self.dir / "fifo"
         self.records = []           # (ns, id, kind)
@@ -59,6 +67,8 @@ class Run(contextlib.AbstractContextManager):
             self._hear(line)
         if "pid" not in self.at:
             raise RuntimeError(self.said())
+        if self.scene.kind == "command":
+            return                  # it may be gone by now
         os.set_blocking(self._inns.stdout.fileno(), False)
         with contextlib.suppress(ProcessLookupError):
             self._pidfd = os.pidfd_open(self.at["pid"])
@@ -80,7 +90,10 @@ class Run(contextlib.AbstractContextManager):
         remove_cgroups(Place.cgroup, keep=True)
 
     def service(self, ident):
-        return [Place.helper("svc"), f"{self.fifo},{ident}"]
+        if self.scene.kind == "command":
+            return [Place.helper("svc")]
+        storm = self.scene.kind == "orphans" or (self.scene.kind == "storm" and ident == 0)
+        return [Place.helper("storm" if storm else "svc"), f"{self.fifo},{ident}"]
 
     def said(self):
         return (self.dir / "output").read_text(errors="replace").strip()[-300:]
@@ -122,6 +135,29 @@ class Run(contextlib.AbstractContextManager):
                     0.02 if self.n > 1 else 0.005)
         return (max(self.times("S").values()) - self.at["exec"]) / 1e6
 
+    def lasted(self):
+        """Microseconds from the exec of the init to its end, with that of its command."""
+        for line in self._inns.stdout:
+            self._hear(line)
+        if self.at.get("status") != 0:
+            raise RuntimeError(f"it failed; {self.said()}")
+        return (self.at["end"] - self.at["exec"]) / 1e3
+
+    def storm_begins(self):
+        os.kill(self.services()[0], signal.SIGUSR1)
+        self._await("storm", lambda: self.times("G"), 0.001)
+
+    def storm_is_over(self):
+        return bool(self.times("D"))
+
+    def storm_seen(self):
+        """Milliseconds until all orphans were reaped, CPU milliseconds of PID 1, zombies: most
+        at a time, left at the end."""
+        self._await("end of the storm", self.storm_is_over, 0.02)
+        self._listen()
+        seen = {chr(kind): (ns, number) for ns, number, kind in self.records}
+        return ((seen["D"][0] - seen["G"][0]) / 1e6, seen["C"][0] / 1e6, seen["C"][1], seen["D"][1])
+
     def restarted(self, ident, pid):
         """Milliseconds from a kill to the replacement's first instruction."""
         killed = time.monotonic_ns()
@@ -148,13 +184,14 @@ class Run(contextlib.AbstractContextManager):
         return found
 
     def supervisors(self):
-        ours = (Place.helper("svc"), Place.helper("inns"))
+        ours = [Place.helper(name) for name in ("svc", "storm", "inns")]
         return [pid for pid, exe in self._processes() if exe not in ours]
 
     def services(self):
         """Pid of each service by its number."""
         return {int(read(f"/proc/{pid}/cmdline").split("\0")[1].rsplit(",", 1)[-1]): pid
-                for pid, exe in self._processes() if exe == Place.helper("svc")}
+                for pid, exe in self._processes()
+                if exe in (Place.helper("svc"), Place.helper("storm"))}
 
 
 def remove_cgroups(path, keep=False):

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -78,7 +79,7 @@ static struct {
     int code;
     msec wait;
 } on[NSIG];
-static sigset_t mine;
+static uint64_t mine;          /* by the bare call: libc hides 32 and 33 */
 static msec finish_at = NEVER; /* "clean" has begun */
 static int finish_code;
 
@@ -91,8 +92,20 @@ static const struct {
                {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
                {"TTOU", SIGTTOU}, {"URG", SIGURG},   {"PWR", SIGPWR},   {"WINCH", SIGWINCH}};
 
+static uint64_t bit(int number)
+{
+    return UINT64_C(1) << (number - 1);
+}
+
+static void block(int how, uint64_t set)
+{
+    syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof(set));
+}
+
 static int signal_by_name(const char *word)
 {
+    if (atoi(word) > 0 && atoi(word) < NSIG)
+        return atoi(word);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         if (strcmp(word, signals[i].name) == 0)
             return signals[i].number;
@@ -154,8 +167,8 @@ static void wait_until(msec until)
         struct timespec left = {.tv_sec = (first - t) / 1000,
                                 .tv_nsec = (first - t) % 1000 * 1000000};
         siginfo_t info;
-        int number = first == NEVER ? sigwaitinfo(&mine, &info) : sigtimedwait(&mine, &info, &left);
-        if (number > 0)
+        if (syscall(SYS_rt_sigtimedwait, &mine, &info, first == NEVER ? NULL : &left,
+                    sizeof(mine)) > 0)
             got(&info);
     }
 }
@@ -165,15 +178,13 @@ static void step_on(char *arg)
 {
     char *at = arg, *sig = strsep(&at, ":"), *what = strsep(&at, ":");
     char *first = strsep(&at, ":"), *second = strsep(&at, ":");
-    sigset_t set;
-    sigemptyset(&set);
+    uint64_t set = 0;
     bool any = strcmp(sig, "any") == 0;
     int only = any ? 0 : signal_by_name(sig);
     for (int i = 1; i < NSIG; i++) {
         if (any ? i == SIGKILL || i == SIGSTOP || i == SIGCHLD : i != only)
             continue;
-        sigaddset(&set, i);
-        sigaddset(&mine, i);
+        set |= bit(i);
         on[i].reaction = NOTE;
         if (what && strcmp(what, "exit") == 0) {
             on[i].reaction = EXIT;
@@ -186,7 +197,8 @@ static void step_on(char *arg)
             on[i].reaction = REAP;
         }
     }
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    mine |= set;
+    block(SIG_BLOCK, set);
 }
 
 static void step_ignore(char *arg)
@@ -198,14 +210,11 @@ static void step_ignore(char *arg)
 static void step_kill(char *arg)
 {
     int number = signal_by_name(arg);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, number);
     note("kill %s", arg);
     if (number != SIGKILL && number != SIGSTOP)
         signal(number, SIG_DFL);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
-    raise(number);
+    block(SIG_UNBLOCK, bit(number));
+    kill(getpid(), number);
 }
 
 static void step_stop(char *arg)
@@ -230,6 +239,12 @@ static void step_traceme(char *arg)
 static void step_sleep(char *arg)
 {
     wait_until(now() + atoll(arg));
+}
+
+static void step_await(char *arg)
+{
+    while (access(arg, F_OK) != 0)
+        wait_until(now() + 5);
 }
 
 static void step_pause(char *arg)
@@ -297,11 +312,9 @@ static void become(const char *who)
     *end_of_block(step + 1) = NULL;
     name = who;
     memset(on, 0, sizeof(on));
-    sigemptyset(&mine);
+    mine = 0;
     finish_at = NEVER;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    block(SIG_SETMASK, 0);
     note("start");
 }
 
@@ -478,6 +491,17 @@ static void step_close(char *arg)
         close(fd);
 }
 
+/* Uses so many MiB. */
+static void step_hog(char *arg)
+{
+    size_t n = (size_t)atoi(arg) << 20;
+    char *at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        die("hog");
+    memset(at, 1, n);
+    note("hogged");
+}
+
 static void step_print(char *arg)
 {
     for (int i = 0, n = atoi(arg); i < n; i++)
@@ -604,15 +628,16 @@ static void step_facts(char *arg)
 static const struct {
     const char *word;
     void (*run)(char *arg);
-} steps[] = {{"at", step_at},           {"bind", step_bind},     {"close", step_close},
-             {"daemon", step_daemon},   {"end", step_end},       {"exit", step_exit},
-             {"facts", step_facts},     {"flock", step_flock},   {"fork", step_fork},
-             {"if", step_if},           {"ignore", step_ignore}, {"kill", step_kill},
-             {"note", step_note},       {"now", step_now},       {"on", step_on},
-             {"orphans", step_orphans}, {"pause", step_pause},   {"print", step_print},
-             {"setpgid", step_setpgid}, {"setsid", step_setsid}, {"sleep", step_sleep},
-             {"stop", step_stop},       {"touch", step_touch},   {"traceme", step_traceme},
-             {"tty", step_tty},         {"unless", step_unless}, {"watch", step_watch}};
+} steps[] = {{"at", step_at},         {"await", step_await},     {"bind", step_bind},
+             {"close", step_close},   {"daemon", step_daemon},   {"end", step_end},
+             {"exit", step_exit},     {"facts", step_facts},     {"flock", step_flock},
+             {"fork", step_fork},     {"hog", step_hog},         {"if", step_if},
+             {"ignore", step_ignore}, {"kill", step_kill},       {"note", step_note},
+             {"now", step_now},       {"on", step_on},           {"orphans", step_orphans},
+             {"pause", step_pause},   {"print", step_print},     {"setpgid", step_setpgid},
+             {"setsid", step_setsid}, {"sleep", step_sleep},     {"stop", step_stop},
+             {"touch", step_touch},   {"traceme", step_traceme}, {"tty", step_tty},
+             {"unless", step_unless}, {"watch", step_watch}};
 
 /* The argument is copied: a step may cut it up, and /proc/PID/cmdline stays readable. */
 static void run(const char *text)
@@ -635,7 +660,6 @@ int main(int argc, char **argv)
     }
     journal = argv[1];
     name = argv[2];
-    sigemptyset(&mine);
     step = argv + 3;
     bool tool = strcmp(*step, "now") == 0;
     if (!tool)

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,18 +24,18 @@ static const struct named {
     const char *name;
     unsigned value;
 } calls[] = {
-    CALL(chdir),          CALL(clone3),
-    CALL(close_range),    CALL(dup3),
-    CALL(epoll_create1),  CALL(eventfd2),
-    CALL(fchdir),         CALL(memfd_create),
-    CALL(pidfd_open),     CALL(pidfd_send_signal),
-    CALL(prctl),          CALL(prlimit64),
-    CALL(setgid),         CALL(setgroups),
-    CALL(setpriority),    CALL(setregid),
-    CALL(setresgid),      CALL(setresuid),
-    CALL(setreuid),       CALL(setsid),
-    CALL(setuid),         CALL(signalfd4),
-    CALL(timerfd_create), CALL(waitid),
+    CALL(chdir),          CALL(clone),        CALL(clone3),        CALL(setpgid),
+    CALL(close_range),    CALL(dup3),         CALL(epoll_create1), CALL(eventfd2),
+    CALL(fchdir),         CALL(memfd_create), CALL(pidfd_open),    CALL(pidfd_send_signal),
+    CALL(prctl),          CALL(prlimit64),    CALL(setgid),        CALL(setgroups),
+    CALL(setpriority),    CALL(setregid),     CALL(setresgid),     CALL(setresuid),
+    CALL(setreuid),       CALL(setsid),       CALL(setuid),        CALL(signalfd4),
+    CALL(timerfd_create), CALL(waitid),       CALL(faccessat2),    CALL(inotify_init1),
+    CALL(openat2),        CALL(preadv2),      CALL(pwritev2),      CALL(renameat2),
+    CALL(statx),          CALL(connect),
+#ifdef SYS_epoll_pwait2
+    CALL(epoll_pwait2),
+#endif
 #ifdef SYS_dup2
     CALL(dup2),           CALL(setrlimit),
 #endif
@@ -76,17 +77,20 @@ static void rule(char *text)
  * child of the command, and ends with it. */
 static void hold(int listener)
 {
-    int command = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    pid_t command = getpid();
+    int descriptor = (int)syscall(SYS_pidfd_open, command, 0);
     pid_t pid = fork();
     if (pid == 0) {
         if (fork() == 0) {
-            struct pollfd end = {.fd = command, .events = POLLIN};
-            poll(&end, 1, -1);
+            struct pollfd end = {.fd = descriptor, .events = POLLIN};
+            /* By the pid where pidfd_open is one of the calls. */
+            while (kill(command, 0) == 0 && poll(&end, 1, 100) == 0)
+                ;
         }
         _exit(0);
     }
     waitpid(pid, NULL, 0);
-    close(command);
+    close(descriptor);
     close(listener);
 }
 

@@ -3,7 +3,8 @@
 # tells what happened, and TAP. A script sources this, defines one function per case, calls
 # `run_case` or `in_modes` for each, and ends with `done_testing`.
 #
-# TEND_TEST_FULL=1 asks for the full counts, TEND_TEST_ONLY=TEXT for the cases with this text.
+# TEND_TEST_FULL=1 asks for the full counts, TEND_TEST_ONLY=TEXT for the cases with this text,
+# TEND_TEST_DENY=ERRNO for a kernel that denies every call in OPTIONAL to tend and all below it.
 #
 # Modes: pid1 (PID 1 of a PID namespace), subreaper (plain start), user (another uid than root),
 # cgroup (plain, in a delegated cgroup v2).
@@ -101,6 +102,15 @@ no_leak_check() { # it needs ptrace for itself
 }
 lacks() { # COMMAND: the case is skipped; `lacks strace && return`
     command -v "$1" >/dev/null && return 1
+    LACKING=$1
+}
+# What tend and its C library can do without: newer than Linux 4.4, or often filtered.
+OPTIONAL=clone3,close_range,epoll_pwait2,eventfd2,faccessat2,memfd_create,openat2,pidfd_open,pidfd_send_signal
+OPTIONAL+=,preadv2,pwritev2,renameat2,statx,timerfd_create
+DENIED=()
+[ -z "${TEND_TEST_DENY:-}" ] || DENIED=("$BIN/deny" "$OPTIONAL=$TEND_TEST_DENY" --)
+denied() { # CALL: the case, which is about what needs it, is skipped; `denied clone3 && return`
+    [ -n "${TEND_TEST_DENY:-}" ] && [[ ,$OPTIONAL, == *,$1,* ]] || return 1
     LACKING=$1
 }
 have_mode() {
@@ -213,18 +223,23 @@ service() { # NAME KEYS STEP...
 }
 
 # ---- tend ----
+HOW=()
+starts() { # MODE: HOW, the words in front that make it
+    HOW=("${DENIED[@]}")
+    case $1 in
+    pid1) HOW+=(unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc --kill-child) ;;
+    user) HOW+=(setpriv --reuid 65534 --regid 65534 --clear-groups) ;;
+    esac
+}
 run_tend() { # MODE [ARGUMENT...]; the config is $CONF unless arguments say otherwise
-    local mode=$1 how=()
+    local mode=$1
     shift
     [ $# -gt 0 ] || set -- -c "$CONF"
-    case $mode in
-    pid1) how=(unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc --kill-child) ;;
-    user) how=(setpriv --reuid 65534 --regid 65534 --clear-groups) ;;
-    esac
+    starts "$mode"
     (
         exec {NEVER}<&-
         [ "$mode" != cgroup ] || echo "$BASHPID" >"$CGROUP/cgroup.procs"
-        exec "${how[@]}" "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG"
+        exec "${HOW[@]}" "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG"
     ) &
     JOB=$! TEND=$! STATUS=
     if [ "$mode" = pid1 ]; then
@@ -237,10 +252,26 @@ first_child() {
     read -r children _ <"/proc/$1/task/$1/children"
     [ -n "$children" ] && echo "$children"
 }
-# One that is expected to end by itself soon: STATUS says how. For --check and refused configs.
-try_tend() { # ARGUMENT...
-    timeout -k 1 30 "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG"
+# As run_tend, without the 20 ms of its polling: for a signal in tend's first moments.
+launch() { # ARGUMENT...
+    starts "$MODE"
+    "${HOW[@]}" "${WRAP[@]}" "$BIN/tend" "$@" </dev/null >>"$OUT" 2>>"$LOG" {NEVER}<&- &
+    JOB=$! TEND=$!
+    if [ "$MODE" = pid1 ]; then
+        TEND=
+        until [ -n "$TEND" ] || ended; do
+            read -r TEND _ <"/proc/$JOB/task/$JOB/children"
+        done 2>/dev/null
+    fi
+}
+# What is expected to end by itself soon: STATUS says how.
+try() { # PROGRAM [ARGUMENT...]
+    starts "$MODE"
+    timeout -k 1 30 "${HOW[@]}" "${WRAP[@]}" "$@" </dev/null >>"$OUT" 2>>"$LOG" {NEVER}<&-
     STATUS=$?
+}
+try_tend() { # ARGUMENT...
+    try "$BIN/tend" "$@"
 }
 running() {
     [ -n "$JOB" ] && kill -0 "$JOB" 2>/dev/null

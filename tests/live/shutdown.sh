@@ -36,8 +36,7 @@ f015() { # LAUNCHES
     service three '' pause
     for i in $(seq "$1"); do
         : >"$J"
-        # The time in microseconds of the launch, not of the shell around it.
-        launch
+        launch -c "$CONF"
         nap "0.0$(printf %02d $((RANDOM % 21)))"
         kill -TERM "$TEND" 2>/dev/null
         if ! wait_until 2 ended; then
@@ -55,19 +54,6 @@ f015() { # LAUNCHES
     # Only as PID 1 a signal is dropped before main has blocked it.
     [ "$MODE" = pid1 ] || must "no TERM is lost: $lost" test "$lost" = 0
     must "few TERMs fall into the time before main: $lost" test "$lost" -le $(($1 / 3))
-}
-launch() {
-    local how=()
-    [ "$MODE" != pid1 ] || how=(unshare "${AS_ROOT[@]}" --pid --fork --mount --mount-proc --kill-child)
-    [ "$MODE" != user ] || how=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-    "${how[@]}" "$BIN/tend" -c "$CONF" </dev/null >>"$OUT" 2>>"$LOG" {NEVER}<&- &
-    JOB=$! TEND=$!
-    if [ "$MODE" = pid1 ]; then
-        TEND=
-        until [ -n "$TEND" ] || ended; do
-            read -r TEND _ <"/proc/$JOB/task/$JOB/children"
-        done 2>/dev/null
-    fi
 }
 in_modes "pid1 subreaper user" "F015 TERM within the first 20 ms" f015 "$(full 2000 40)"
 

@@ -98,6 +98,7 @@ f018_polite() {
 in_modes "$ALL" "F018 a daemonised child may clean up, too" f018_polite
 
 f018_cgroup() {
+    denied clone3 && return
     service s 'stop { grace = "500ms" } restart { policy = always delay = "10ms" limit = 0 }' \
         "unless=$T/flag.1" daemon=stray ignore=TERM pause end "touch=$T/flag.1" pause end pause
     run_tend "$MODE"
@@ -162,6 +163,7 @@ in_modes "$ALL" "F056 a stopped service hears TERM" f056
 in_modes "subreaper" "F056 a service that stopped itself hears TERM" f056 stop
 
 f056_frozen() {
+    denied clone3 && return
     service s 'stop { grace = "20s" }' on=TERM:exit:0 pause
     run_tend "$MODE"
     must "start" wait_until 10 up s || return

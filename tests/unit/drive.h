@@ -243,7 +243,7 @@ static inline void tell(const char *name, enum engine_event event)
 static inline void end(const char *name, enum exit_how how, int number, unsigned left)
 {
     struct service *s = get(name);
-    struct engine_fact fact = {.exit = {how, number, false}};
+    struct engine_fact fact = {.exit = {.how = how, .number = number}};
 
     assert_int_not_equal(s->pid, 0);
     d.left[s->slot] = left;

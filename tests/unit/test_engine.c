@@ -120,7 +120,7 @@ static void before(struct service *s, enum engine_event event)
         s->pid = 0;
     if (event == EVENT_GONE) {
         s->cause = CAUSE_EXIT;
-        s->last_exit = (struct service_exit){EXIT_CODE, 1, false};
+        s->last_exit = (struct service_exit){.how = EXIT_CODE, .number = 1};
     }
     if (event == EVENT_COMMAND_ENDED)
         s->command = 200;
@@ -184,7 +184,7 @@ static void assert_told(const char *cell, enum service_state from, const struct 
 static size_t check_cell(enum service_state state, enum engine_event event)
 {
     const char *cell = cells[event][state];
-    struct engine_fact fact = {.pid = 100, .exit = {EXIT_CODE, 1, false}};
+    struct engine_fact fact = {.pid = 100, .exit = {.how = EXIT_CODE, .number = 1}};
     struct service *s = begin(state), was;
     char text[64];
     size_t wrong;

@@ -87,7 +87,8 @@ static void test_no_fork(void **state)
 
 static void test_exec_fails(void **state)
 {
-    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = ENOENT, .error_step = 9};
+    struct engine_fact fact = {
+        .exit = {.how = EXIT_CODE, .number = 127}, .error = ENOENT, .error_step = 9};
     struct conf *web = service("web");
 
     (void)state;
@@ -385,7 +386,8 @@ static void test_what_counts_as_success(void **state)
 /* What is kept of a life, and what the next one begins with. */
 static void test_fields(void **state)
 {
-    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = ENOENT, .error_step = 9};
+    struct engine_fact fact = {
+        .exit = {.how = EXIT_CODE, .number = 127}, .error = ENOENT, .error_step = 9};
     struct service *s;
 
     (void)state;

@@ -270,7 +270,7 @@ static void test_removed_and_added_again(void **unused)
         expect(live ? "" : "web:spawn");
         if (live) {
             struct service *old = get("web")->predecessor;
-            struct engine_fact fact = {.exit = {EXIT_CODE, 0, false}};
+            struct engine_fact fact = {.exit = {.how = EXIT_CODE, .number = 0}};
             assert_non_null(old);
             expect_state("web", SERVICE_PENDING);
             d.left[old->slot] = 0;

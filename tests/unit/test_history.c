@@ -190,7 +190,8 @@ static void test_never_again(void **state)
 
 static void test_exec_fails(void **state)
 {
-    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = ENOENT, .error_step = 9};
+    struct engine_fact fact = {
+        .exit = {.how = EXIT_CODE, .number = 127}, .error = ENOENT, .error_step = 9};
     struct conf *c = web();
 
     (void)state;
@@ -208,7 +209,7 @@ static void test_exec_fails(void **state)
 /* A reload has taken the before_start away by the time at which its failure is settled. */
 static void test_exec_of_what_is_no_more(void **state)
 {
-    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = EACCES};
+    struct engine_fact fact = {.exit = {.how = EXIT_CODE, .number = 127}, .error = EACCES};
     struct conf *c = web();
 
     (void)state;
@@ -404,11 +405,11 @@ static void test_lines(void **state)
          "web: before_start: starting, pid 42"},
         {{.kind = HISTORY_FORKED, .name = "web", .pid = 42, .process = HISTORY_COMMAND},
          "web: stop command: starting, pid 42"},
-        {{.kind = HISTORY_EXIT, .name = "web", .exit = {EXIT_CODE, 0, false}, .pid = 42},
+        {{.kind = HISTORY_EXIT, .name = "web", .exit = {.how = EXIT_CODE, .number = 0}, .pid = 42},
          "web: exit 0, pid 42"},
         {{.kind = HISTORY_EXIT,
           .name = "web",
-          .exit = {EXIT_SIGNAL, SIGABRT, true},
+          .exit = {.how = EXIT_SIGNAL, .number = SIGABRT, .core = true},
           .process = HISTORY_COMMAND},
          "web: stop command: signal ABRT (core dumped)"},
         {{.kind = HISTORY_STRAY, .count = 1}, "reaped 1 orphan of no service"},
@@ -428,7 +429,7 @@ static void test_lines(void **state)
 /* Of a long path the end is told. */
 static void test_long_path(void **state)
 {
-    struct engine_fact fact = {.exit = {EXIT_CODE, 127, false}, .error = ENOENT};
+    struct engine_fact fact = {.exit = {.how = EXIT_CODE, .number = 127}, .error = ENOENT};
     struct conf *c = web();
     char path[300];
 

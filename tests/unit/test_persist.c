@@ -148,8 +148,8 @@ static void scramble(struct service *s)
     s->command = below(3) ? 0 : (pid_t)below(40000);
     s->generation = below(1000);
     s->members = below(2) ? 0 : below(9);
-    s->last_exit =
-        (struct service_exit){(enum exit_how)below(EXIT_HOW_COUNT), (int)below(256), below(2)};
+    s->last_exit = (struct service_exit){(enum exit_how)below(EXIT_HOW_COUNT), (int)below(256),
+                                         below(2), below(2)};
     s->error = (int)below(100);
     s->error_step = (int)below(10);
     s->step = below(STEP_SIGNAL + 2);
@@ -513,7 +513,7 @@ static void write_over(struct persist_area *area, struct fixture *f)
 
 static void write_exit(struct persist_area *area, struct fixture *f)
 {
-    struct service_exit died = {EXIT_SIGNAL, SIGSEGV, true};
+    struct service_exit died = {EXIT_SIGNAL, SIGSEGV, true, false};
 
     persist_exit(area, f->s, &died, 0, 0);
 }
@@ -722,7 +722,8 @@ static void living_process_is_taken_over(void **state)
 
 static void exit_written_ahead_is_told(void **state)
 {
-    struct service_exit died = {EXIT_SIGNAL, SIGSEGV, true};
+    static const struct service_exit died[] = {{EXIT_SIGNAL, SIGSEGV, true, false},
+                                               {EXIT_SIGNAL, SIGKILL, false, true}};
 
     (void)state;
     for (int recycled = 0; recycled < 2; recycled++) {
@@ -734,7 +735,7 @@ static void exit_written_ahead_is_told(void **state)
         be(f.s, SERVICE_RUNNING, 12, 0, 0);
         save(&f);
         area = area_of(&f.memory);
-        persist_exit(&area, f.s, &died, 0, 0);
+        persist_exit(&area, f.s, &died[recycled], 0, 0);
         r = crash(&f, (struct persist_world){.pid_is_ours = recycled});
         persist_ended(&r, &pid, &command);
         assert_int_equal(pid, 12);
@@ -744,8 +745,9 @@ static void exit_written_ahead_is_told(void **state)
         assert_int_equal(f.s->cause, CAUSE_EXIT);
         assert_int_equal(f.s->pid, 0);
         assert_int_equal(f.s->last_exit.how, EXIT_SIGNAL);
-        assert_int_equal(f.s->last_exit.number, SIGSEGV);
-        assert_true(f.s->last_exit.core);
+        assert_int_equal(f.s->last_exit.number, died[recycled].number);
+        assert_int_equal(f.s->last_exit.core, died[recycled].core);
+        assert_int_equal(f.s->last_exit.oom, died[recycled].oom);
         end(&f);
     }
 }
@@ -754,7 +756,7 @@ static void failed_exec_written_ahead_is_told(void **state)
 {
     struct fixture f;
     struct persist_area area = area_of(&f.memory);
-    struct service_exit code = {EXIT_CODE, 127, false};
+    struct service_exit code = {.how = EXIT_CODE, .number = 127};
 
     (void)state;
     begin(&f, make_conf());

@@ -22,17 +22,17 @@ static void test_every_status(void **state)
 
     (void)state;
     for (int status = 0; status < 65536; status++) {
-        struct service_exit x = {EXIT_LOST, 77, true};
+        struct service_exit x = {EXIT_LOST, 77, true, true};
         bool ended = exit_from_status(status, &x);
         int low = status & 0x7f;
 
         if (low == 0x7f) {
             assert_false(ended);
-            assert_true(x.how == EXIT_LOST && x.number == 77 && x.core);
+            assert_true(x.how == EXIT_LOST && x.number == 77 && x.core && x.oom);
             none++;
         } else if (low == 0) {
             assert_true(ended);
-            assert_true(x.how == EXIT_CODE && x.number == status >> 8 && !x.core);
+            assert_true(x.how == EXIT_CODE && x.number == status >> 8 && !x.core && !x.oom);
             exits++;
         } else {
             assert_true(ended);
@@ -94,15 +94,16 @@ static void test_exit_text(void **state)
         const char *text;
         int shell;
     } all[] = {
-        {{EXIT_CODE, 0, false}, "exit 0", 0},
-        {{EXIT_CODE, 3, false}, "exit 3", 3},
-        {{EXIT_CODE, 255, false}, "exit 255", 255},
-        {{EXIT_SIGNAL, SIGTERM, false}, "signal TERM", 143},
-        {{EXIT_SIGNAL, SIGSEGV, true}, "signal SEGV (core dumped)", 139},
-        {{EXIT_SIGNAL, 32, false}, "signal 32", 160},
-        {{EXIT_SIGNAL, 126, true}, "signal 126 (core dumped)", 254},
-        {{EXIT_LOST, 0, false}, "gone, status unknown", 1},
-        {{EXIT_NONE, 0, false}, "not ended", 1},
+        {{EXIT_CODE, 0, false, false}, "exit 0", 0},
+        {{EXIT_CODE, 3, false, false}, "exit 3", 3},
+        {{EXIT_CODE, 255, false, false}, "exit 255", 255},
+        {{EXIT_SIGNAL, SIGTERM, false, false}, "signal TERM", 143},
+        {{EXIT_SIGNAL, SIGSEGV, true, false}, "signal SEGV (core dumped)", 139},
+        {{EXIT_SIGNAL, SIGKILL, false, true}, "signal KILL (out of memory)", 137},
+        {{EXIT_SIGNAL, 32, false, false}, "signal 32", 160},
+        {{EXIT_SIGNAL, 126, true, false}, "signal 126 (core dumped)", 254},
+        {{EXIT_LOST, 0, false, false}, "gone, status unknown", 1},
+        {{EXIT_NONE, 0, false, false}, "not ended", 1},
     };
     char buf[EXIT_TEXT_MAX];
 
