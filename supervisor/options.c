@@ -18,9 +18,8 @@ static const char usage[] =
     "Services:\n"
     "  -c, --config PATH       config file, or folder of *.conf; may be repeated\n"
     "                          (default: /etc/tend/tend.conf, /etc/tend/services.d)\n"
-    "      --check             tell every error of the config, or what start and\n"
-    "                          shutdown will be; 1 where they do not fit --deadline\n"
-    "      --format FORMAT     how --check tells it: text, json or records\n"
+    "      --check             tell every error of the config, or the plan of it\n"
+    "      --format FORMAT     of --check: text, json or records\n"
     "      --options           tell every key of the config\n"
     "      --runtime DIR       folder for what exists while tend runs\n"
     "One command:\n"
@@ -34,9 +33,7 @@ static const char usage[] =
     "      --deadline TIME     a shutdown is over by then; waits are shortened for it\n"
     "      --record FILE       write what happens to this file, for a timeline\n"
     "      --strict            end with 70 when anything had to be killed\n"
-    "  -v, --verbose           tell every step\n"
-    "      --version           -h, --help\n"
-    "\n"
+    "  -v, --verbose           tell every step       --version       -h, --help\n"
     "Signals and exit codes are in tend(8), the config is in tend.conf(5).\n";
 
 enum {
