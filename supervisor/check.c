@@ -160,10 +160,12 @@ static void free_problems(char **problems)
 
 int check_config(char *const *paths, msec deadline, enum check_format format)
 {
+    static char silence[] = "tend: the loading process gave no answer";
+    char *const no_answer[] = {silence, NULL};
     struct conf_set *set = NULL;
     char **problems = NULL;
     struct pack reply = {0};
-    int fd = -1, status = WORLD_BAD_CONFIG;
+    int fd = -1, status;
     pid_t pid = start_loader(paths, &fd);
 
     if (pid < 0)
@@ -173,10 +175,10 @@ int check_config(char *const *paths, msec deadline, enum check_format format)
     close(fd);
     waitpid(pid, NULL, 0);
     if (pack_read(reply.data, reply.size, &set, &problems))
-        fprintf(stderr, "tend: the loading process gave no answer\n");
+        status = tell_problems(no_answer, format);
     else
         status = problems ? tell_problems(problems, format) : tell_plan(set, deadline, format);
-    if (fflush(stdout))
+    if (fflush(stdout) || ferror(stdout))
         status = no_system("stdout");
     conf_set_free(set);
     free_problems(problems);

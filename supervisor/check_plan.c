@@ -116,10 +116,11 @@ static int make_start(struct check_plan *p)
             index[some.n] = i;
             some.at[some.n++] = p->set->at[i];
         }
-    if (some.at && index && plan_of_start(&plan, &some) == 0)
+    if (some.at && index && plan_of_start(&plan, &some) == 0) {
         result = make_chain(&p->start, &plan);
-    for (size_t i = 0; i < p->start.n; i++)
-        p->start.at[i] = index[p->start.at[i]];
+        for (size_t i = 0; i < p->start.n; i++)
+            p->start.at[i] = index[p->start.at[i]];
+    }
     plan_free(&plan);
     free(some.at);
     free(index);

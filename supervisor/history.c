@@ -42,11 +42,17 @@ static void set_what(struct history_record *r, const struct service *s)
         snprintf(r->what, sizeof r->what, "...%s", path + n - (sizeof r->what - 4));
 }
 
+static bool is_stop(enum service_state state)
+{
+    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
+}
+
 /* How long what came to an end with this change had lasted: a stop, or a life or the start of one.
  */
 static msec age_of(const struct engine_change *c)
 {
     const struct service *s = c->service;
+    msec stop = is_stop(c->from) ? c->now - s->stop_began : 0;
 
     switch (c->to) {
     case SERVICE_RUNNING:
@@ -55,7 +61,7 @@ static msec age_of(const struct engine_change *c)
     case SERVICE_DONE:
         return s->stop_began - s->started;
     case SERVICE_PENDING:
-        return s->prepared ? s->stop_began - s->started : c->now - s->stop_began;
+        return s->prepared ? s->stop_began - s->started : stop;
     case SERVICE_DOWN:
     case SERVICE_STARTING:
     case SERVICE_KILLING:
@@ -65,7 +71,7 @@ static msec age_of(const struct engine_change *c)
     case SERVICE_STATE_COUNT:
         break;
     }
-    return c->now - s->stop_began;
+    return stop;
 }
 
 /* Too many starts are the reason only where the policy would have had it go on. */
@@ -216,7 +222,7 @@ static void put_stopping(struct text *t, const struct history_record *r)
 
 static bool was_stopping(const struct history_record *r)
 {
-    return r->from == SERVICE_STOPPING || r->from == SERVICE_KILLING || r->from == SERVICE_STUCK;
+    return is_stop((enum service_state)r->from);
 }
 
 static void put_down(struct text *t, const struct history_record *r)

@@ -24,8 +24,9 @@ bool log_verbose;
 static enum way way = WAY_PLAIN;
 static bool opened = true; /* false: the way is to be found with the next line */
 static int fd = STDERR_FILENO;
-static char live[200]; /* the line that is drawn anew */
-static bool drawn;     /* it stands on the terminal */
+static char live[512]; /* the line that is drawn anew */
+static bool drawn;     /* one stands on the terminal */
+static bool stale;     /* that is not the present one */
 static unsigned lost;
 static bool holding;
 static char held[HELD_MAX];
@@ -67,15 +68,13 @@ int log_fd(void)
     return fd;
 }
 
-/* A write that fails so has raised a signal, too (write(2)). It would be taken for one that
- * somebody sent us, and by waking us lead to the next write. As it is for this thread alone, it
- * comes before one that was sent. */
-static bool raised_signal(int error)
+/* As it is for this thread alone, it comes before one that was sent. */
+bool log_take_back_signal(int error)
 {
     static const struct timespec at_once;
     sigset_t raised;
 
-    if (way == WAY_SOCKET || (error != EPIPE && error != EFBIG))
+    if (error != EPIPE && error != EFBIG)
         return false;
     sigemptyset(&raised);
     sigaddset(&raised, error == EPIPE ? SIGPIPE : SIGXFSZ);
@@ -107,7 +106,7 @@ static ssize_t put(const char *text, size_t n)
         taken = write(fd, text, n);
         break;
     }
-    if (taken < 0 && raised_signal(errno))
+    if (taken < 0 && way != WAY_SOCKET && log_take_back_signal(errno))
         return -1;
     return taken < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : taken;
 }
@@ -136,13 +135,57 @@ static bool put_held(void)
     return n_held == 0;
 }
 
+/* ---- the live line ---- */
+
+static const char erase[] = "\r\033[K";
+
+/* It stands below all others, and is drawn only where nothing waits to be written: on a terminal
+ * that takes no more it does not take the room of what is to be kept. */
+static void draw(void)
+{
+    char text[sizeof erase + sizeof live];
+    size_t n;
+    ssize_t taken;
+
+    if (!stale || !*live || n_held)
+        return;
+    n = (size_t)snprintf(text, sizeof text, "%s%s", drawn ? erase : "", live);
+    taken = put(text, n);
+    if (taken <= 0)
+        return;
+    drawn = true;
+    stale = false;
+    n_held = n - (size_t)taken;
+    memcpy(held, text + taken, n_held);
+}
+
+static size_t columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+bool log_can_redraw(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+/* ---- whole lines ---- */
+
 static void tell_lost(void)
 {
-    char line[80];
-    int n = snprintf(line, sizeof line, "tend: %u messages lost: stderr takes no more\n", lost);
+    char line[80 + sizeof erase];
+    int n = snprintf(line, sizeof line, "%stend: %u messages lost: stderr takes no more\n",
+                     drawn ? erase : "", lost);
 
-    if (put(line, (size_t)n) > 0)
-        lost = 0;
+    if (put(line, (size_t)n) <= 0)
+        return;
+    lost = 0;
+    drawn = false;
+    stale = true;
 }
 
 void log_hold(void)
@@ -163,6 +206,7 @@ void log_release(void)
         wait = LONGEST_WAIT;
     if (lost && !n_held)
         tell_lost();
+    draw();
     errno = saved;
 }
 
@@ -179,68 +223,41 @@ void log_drain(msec limit)
         poll(&p, way == WAY_REOPENED ? 0 : 1, FIRST_WAIT);
 }
 
-static void add(const char *line, size_t n)
+/* False where there is no room. */
+static bool add(const char *text, size_t n)
 {
     if (n_held + n > sizeof held)
         put_held();
-    if (n_held + n > sizeof held) {
-        lost++;
-        return;
-    }
-    memcpy(held + n_held, line, n);
+    if (n_held + n > sizeof held)
+        return false;
+    memcpy(held + n_held, text, n);
     n_held += n;
     if (!holding)
         put_held();
+    return true;
 }
-
-/* ---- the live line ---- */
-
-static const char erase[] = "\r\033[K";
 
 static void wipe(void)
 {
-    if (drawn)
-        add(erase, sizeof erase - 1);
-    drawn = false;
-}
-
-static void draw(void)
-{
-    if (!*live)
-        return;
-    add(live, strlen(live));
-    drawn = true;
-}
-
-bool log_can_redraw(void)
-{
-    const char *term = getenv("TERM");
-
-    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
-}
-
-static size_t columns(void)
-{
-    struct winsize size;
-
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 8 ? size.ws_col : 80;
+    drawn = drawn && !add(erase, sizeof erase - 1);
+    stale = true;
 }
 
 void log_live(const char *text)
 {
-    size_t most = columns() < sizeof live ? columns() : sizeof live;
+    size_t most;
 
-    if (!*text && !drawn)
-        return;
-    wipe();
-    if (*text)
-        snprintf(live, most, "tend: %s", text);
-    else
+    if (!*text) {
         *live = '\0';
-    draw();
+        wipe();
+        return;
+    }
+    most = columns();
+    snprintf(live, most < sizeof live ? most : sizeof live, "tend: %s", text);
+    stale = true;
+    if (!holding)
+        draw();
 }
-
-/* ---- lines ---- */
 
 static void PRINTF(1, 0) say(const char *format, va_list args, const char *why)
 {
@@ -256,8 +273,9 @@ static void PRINTF(1, 0) say(const char *format, va_list args, const char *why)
         n = sizeof line - 2;
     line[n++] = '\n';
     wipe();
-    add(line, n);
-    draw();
+    lost += !add(line, n);
+    if (!holding)
+        draw();
 }
 
 void log_info(const char *format, ...)

@@ -81,10 +81,11 @@ static void note_ending(struct world *w, const struct engine_change *c)
     const struct service *s = c->service;
     struct ending *e = w->endings ? &w->endings[s->slot] : NULL;
 
-    if (!e || c->to != SERVICE_DOWN)
+    if (!e || (c->to != SERVICE_DOWN && c->to != SERVICE_STUCK))
         return;
     e->took = c->now - s->stop_began;
     e->exit = s->last_exit;
+    e->stuck = c->to == SERVICE_STUCK;
     e->any = c->from == SERVICE_STOPPING || c->from == SERVICE_KILLING || c->from == SERVICE_STUCK;
 }
 
@@ -188,27 +189,41 @@ void observe_read_word(const struct world *w, pid_t pid, const char *file, char 
     }
     buf[n > 0 ? n : 0] = '\0';
     buf[strcspn(buf, "\n")] = '\0';
+    for (; *buf; buf++) /* a process gives itself any name, also one that a terminal obeys */
+        if (*buf < ' ' || *buf > '~')
+            *buf = '?';
+}
+
+/* Without what the compiler adds to a name. */
+void observe_read_where(const struct world *w, pid_t pid, char *buf, size_t size)
+{
+    observe_read_word(w, pid, "wchan", buf, size);
+    buf[strcspn(buf, ".")] = '\0';
+    if (strcmp(buf, "0") == 0)
+        *buf = '\0';
 }
 
 static void name_process(const struct world *w, const struct service *s, pid_t pid)
 {
-    struct process_stat p = {.state = '?'};
+    struct process_stat p;
     char command[32], where[64];
 
-    members_stat(w->proc, pid, &p);
+    if (members_stat(w->proc, pid, &p)) {
+        log_warnx("%s: KILL has no effect on pid %d", service_name(s), (int)pid);
+        return;
+    }
+    if (pid != s->pid && p.state == 'Z') /* its parent does not wait for it */
+        return;
     observe_read_word(w, pid, "comm", command, sizeof command);
-    observe_read_word(w, pid, "wchan", where, sizeof where);
+    observe_read_where(w, pid, where, sizeof where);
     log_warnx("%s: KILL has no effect on pid %d (%s), state %c%s%s", service_name(s), (int)pid,
-              command, p.state, *where && strcmp(where, "0") != 0 ? ", in " : "",
-              strcmp(where, "0") != 0 ? where : "");
+              command, p.state, *where ? ", in " : "", where);
 }
 
 void observe_stuck(struct world *w, struct service *s)
 {
     const struct members *m = &world_life(w, s)->members;
 
-    if (w->endings)
-        w->endings[s->slot].stuck = true;
     if (s->pid)
         name_process(w, s, s->pid);
     for (unsigned i = 0; i < m->n && i < 16; i++)
@@ -232,6 +247,11 @@ void observe_strays(struct world *w, int signal)
 {
     char name[UNITS_SIGNAL_MAX];
 
+    if (!w->strays.signal) {
+        w->strays.signal = signal;
+        w->strays_since = w->now;
+    }
+    w->strays.killed |= signal == SIGKILL;
     log_info("processes of no service are left: %s", units_signal_name(signal, name));
     name_strangers(w);
 }
@@ -266,8 +286,11 @@ void observe_shutdown(struct world *w, const char *why)
     struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
 
     w->endings = calloc(w->n_lives + 1, sizeof *w->endings);
-    for (size_t i = 0; w->endings && i < w->engine.graph.n; i++)
-        w->endings[i].live = w->engine.graph.at[i] && service_live(w->engine.graph.at[i]);
+    for (size_t i = 0; w->endings && i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        w->endings[i].live = s && service_live(s);
+        w->endings[i].stuck = w->endings[i].any = s && s->state == SERVICE_STUCK;
+    }
     find_worst(w);
     note(w, &r);
     if (!w->entrypoint || log_verbose)
@@ -283,9 +306,11 @@ static const char *outcome(const struct ending *e)
                        : "by itself";
 }
 
+static const char strays[] = "(strays)"; /* no name of a service */
+
 static int name_width(const struct world *w)
 {
-    int width = 0;
+    int width = w->strays.signal ? (int)sizeof strays - 1 : 0;
 
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i]) {
@@ -300,7 +325,7 @@ static void report(const struct world *w, const struct service *s, int width)
     const struct ending *e = &w->endings[s->slot];
     char took[UNITS_DURATION_MAX], name[UNITS_SIGNAL_MAX], exit[EXIT_TEXT_MAX];
 
-    if (e->any || e->stuck)
+    if (e->any)
         log_info("  %-*s %7s  %-5s %-24s %s", width, service_name(s),
                  units_duration_short(e->took, took),
                  e->signal ? units_signal_name(e->signal, name) : "-", outcome(e),
@@ -311,6 +336,16 @@ static void report(const struct world *w, const struct service *s, int width)
                  exit_text(&s->last_exit, exit));
     else
         log_info("  %-*s %7s  %-5s %s", width, service_name(s), "-", "-", "was not running");
+}
+
+static void report_strays(const struct world *w, int width)
+{
+    char took[UNITS_DURATION_MAX], name[UNITS_SIGNAL_MAX];
+
+    if (w->strays.signal)
+        log_info("  %-*s %7s  %-5s %s", width, strays,
+                 units_duration_short(w->now - w->strays_since, took),
+                 units_signal_name(w->strays.signal, name), outcome(&w->strays));
 }
 
 /* The way through the shutdown that took longest, where there is more than one service on it. */
@@ -338,31 +373,35 @@ static void report_chain(const struct world *w)
 }
 
 /* Against the plan, which is the worst case. */
-static void report_total(struct world *w)
+static void report_total(const struct world *w, msec took)
 {
-    struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN};
-    char took[UNITS_DURATION_MAX], worst[UNITS_DURATION_MAX];
+    const struct engine *e = &w->engine;
+    char line[3 * UNITS_DURATION_MAX + 60], text[UNITS_DURATION_MAX];
+    int n = sprintf(line, "shutdown complete in %s", units_duration_short(took, text));
 
-    r.age = w->now > w->engine.shutdown_began ? w->now - w->engine.shutdown_began : 1;
-    note(w, &r);
-    units_duration_short(r.age, took);
     if (w->worst < NEVER)
-        log_info("shutdown complete in %s, at most %s", took,
-                 units_duration_short(w->worst, worst));
-    else
-        log_info("shutdown complete in %s", took);
+        n += sprintf(line + n, ", at most %s", units_duration_short(w->worst, text));
+    if (e->gone_by < NEVER)
+        sprintf(line + n, ", deadline %s",
+                units_duration_short(e->gone_by - e->shutdown_began, text));
+    log_info("%s", line);
 }
 
 void observe_report(struct world *w)
 {
-    int width;
+    msec took = w->now - w->engine.shutdown_began;
+    struct history_record r = {.at = w->now, .kind = HISTORY_SHUTDOWN, .age = took > 0 ? took : 1};
+    int width = name_width(w);
 
+    if (!w->engine.shutdown)
+        return;
+    note(w, &r);
     if (!w->endings || (w->entrypoint && !log_verbose))
         return;
-    width = name_width(w);
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i])
             report(w, w->engine.graph.at[i], width);
+    report_strays(w, width);
     report_chain(w);
-    report_total(w);
+    report_total(w, took);
 }

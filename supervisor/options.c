@@ -30,7 +30,7 @@ static const char usage[] =
     "      --parent-death SIG  take this signal when our parent has ended\n"
     "      --subreaper         adopt orphans or fail (tried anyway when not PID 1)\n"
     "Both:\n"
-    "      --deadline TIME     a shutdown is over by then; waits are shortened for it\n"
+    "      --deadline TIME     a shutdown is over by then, its waits are shortened\n"
     "      --record FILE       write what happens to this file, for a timeline\n"
     "      --strict            end with 70 when anything had to be killed\n"
     "  -v, --verbose           tell every step       --version       -h, --help\n"

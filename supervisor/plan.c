@@ -272,11 +272,27 @@ int plan_of_start(struct plan *p, const struct conf_set *set)
 
 /* ---- services as they live ---- */
 
+static bool is_to_stop(const struct service *s)
+{
+    if (s->state == SERVICE_DONE)
+        return s->conf->stop.command != NULL;
+    return service_live(s) && s->state != SERVICE_STUCK;
+}
+
+/* For its turn, and until then it may become ready. One that is done may wait for others itself. */
+static bool has_to_wait(const struct service *s)
+{
+    for (size_t i = 0; i < s->n_needed_by; i++)
+        if (s->needed_by[i].to->state == SERVICE_DONE || is_to_stop(s->needed_by[i].to))
+            return true;
+    return false;
+}
+
 static msec time_to_kill(const struct service *s)
 {
     switch (s->state) {
     case SERVICE_STARTING:
-        return plan_stop(s->conf, STEP_SIGNAL);
+        return plan_stop(s->conf, has_to_wait(s) ? STEP_DRAIN : STEP_SIGNAL);
     case SERVICE_RUNNING:
         return plan_stop(s->conf, STEP_DRAIN);
     case SERVICE_DONE:
@@ -293,13 +309,6 @@ static msec time_to_kill(const struct service *s)
         break;
     }
     return 0;
-}
-
-static bool is_to_stop(const struct service *s)
-{
-    if (s->state == SERVICE_DONE)
-        return s->conf->stop.command != NULL;
-    return service_live(s) && s->state != SERVICE_STUCK;
 }
 
 int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)

@@ -1,16 +1,21 @@
 /* What is waited for, told while it is: who, its processes, and how long yet. On a terminal one
  * line that is drawn again and again, elsewhere a line now and then. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tend/log.h"
+#include "tend/terminal.h"
 #include "tend/units.h"
 #include "tend/world.h"
 
 /* A wait that is shorter is not told; a line is drawn again, or told again, after so long. */
 enum { WAIT = 1000, REDRAW = 200, AGAIN_MAX = 30000 };
 enum { TOLD_PROCESSES = 3 };
+
+/* In the place of a slot: what belongs to no service. */
+#define STRAYS UINT_MAX
 
 struct line {
     char text[400];
@@ -50,72 +55,120 @@ static msec waited_since(const struct service *s)
     return s->state == SERVICE_KILLING ? s->stop_began : s->since;
 }
 
-/* How many are waited for, and for which one the longest. */
-static unsigned find_longest(const struct world *w, const struct service **longest)
+static bool is_sweeping(const struct world *w)
 {
-    unsigned n = 0;
+    return w->sweep == SWEEP_TERM || w->sweep == SWEEP_KILL;
+}
 
-    *longest = NULL;
+/* Who is waited for the longest, and how many others are. */
+struct wait {
+    const struct service *s; /* NULL: what belongs to no service */
+    unsigned slot;
+    msec since, until;
+    unsigned others;
+};
+
+/* False: nobody is. Strays come when no service is waited for any more. */
+static bool find_wait(const struct world *w, struct wait *wait)
+{
+    bool sweeping = is_sweeping(w), known = sweeping && w->progress.service == STRAYS;
+
+    *wait = (struct wait){
+        .slot = STRAYS, .since = known ? w->progress.since : w->now, .until = w->sweep_by};
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
         if (!s || !is_waited_for(w, s))
             continue;
-        n++;
-        if (!*longest || waited_since(s) < waited_since(*longest))
-            *longest = s;
+        wait->others += wait->s != NULL;
+        if (!wait->s || waited_since(s) < wait->since) {
+            wait->s = s;
+            wait->slot = s->slot;
+            wait->since = waited_since(s);
+            wait->until = s->deadline;
+        }
     }
-    return n;
+    return wait->s || sweeping;
 }
 
+/* Of one command there is nothing to count. */
 static void put_count(struct line *l, const struct world *w)
 {
     unsigned done = 0, all = 0;
 
-    for (size_t i = 0; i < w->engine.graph.n; i++) {
+    for (size_t i = 0; i < w->engine.graph.n && !w->entrypoint; i++) {
         const struct service *s = w->engine.graph.at[i];
         if (!s || (w->engine.shutdown ? !w->endings || !w->endings[i].live : !s->wanted))
             continue;
         all++;
         done += w->engine.shutdown ? !service_live(s) : s->ready || s->state == SERVICE_DONE;
     }
-    put(l, "%s %u/%u, ", w->engine.shutdown ? "stopping" : "ready", done, all);
+    if (all)
+        put(l, "%s %u/%u, ", w->engine.shutdown ? "stopping" : "ready", done, all);
 }
 
 /* ---- what it does ---- */
 
-static void put_process(struct line *l, const struct world *w, pid_t pid)
+static void put_process(struct line *l, const struct world *w, pid_t pid,
+                        const struct process_stat *p)
 {
-    struct process_stat p = {.state = '?'};
     char command[32], where[64];
 
-    if (members_stat(w->proc, pid, &p))
-        return;
     observe_read_word(w, pid, "comm", command, sizeof command);
-    observe_read_word(w, pid, "wchan", where, sizeof where);
-    put(l, "%spid %d (%s) %c", l->text[l->n - 1] == '(' ? "" : ", ", (int)pid, command, p.state);
-    if (*where && strcmp(where, "0") != 0)
-        put(l, " in %s", where);
+    observe_read_where(w, pid, where, sizeof where);
+    put(l, "%spid %d (%s) %c%s%s", l->text[l->n - 1] == '(' ? "" : ", ", (int)pid, command,
+        p->state, *where ? " in " : "", where);
+}
+
+static unsigned put_own(struct line *l, const struct world *w, pid_t pid)
+{
+    struct process_stat p;
+
+    if (!pid || members_stat(w->proc, pid, &p))
+        return 0;
+    put_process(l, w, pid, &p);
+    return 1;
+}
+
+/* One that is dead already waits for its parent, not we for it. */
+static unsigned put_other(struct line *l, const struct world *w, pid_t pid)
+{
+    struct process_stat p;
+
+    if (members_stat(w->proc, pid, &p) || p.state == 'Z' || p.state == 'X')
+        return 0;
+    put_process(l, w, pid, &p);
+    return 1;
+}
+
+/* Whether a child that nobody forked here is to be named; see roster.c. */
+static bool is_of(const struct world *w, const struct service *s, const struct process_stat *p)
+{
+    pid_t leader = s && !w->entrypoint ? world_life(w, s)->leader : 0;
+
+    return !s || w->entrypoint || (leader && (p->session == leader || p->pgrp == leader));
 }
 
 static void put_processes(struct line *l, struct world *w, const struct service *s)
 {
-    const struct members *m = &world_life(w, s)->members;
     unsigned told = 0;
 
     roster_open(w);
     put(l, " (");
-    if (s->pid)
-        put_process(l, w, s->pid), told++;
-    if (s->command)
-        put_process(l, w, s->command), told++;
-    for (unsigned i = 0; i < m->n && told < TOLD_PROCESSES; i++, told++)
-        put_process(l, w, m->at[i].pid);
-    for (size_t i = 0; !told && i < w->n_unknown && i < TOLD_PROCESSES; i++)
-        put_process(l, w, w->unknown[i].pid);
-    if (l->text[l->n - 1] == '(')
-        l->text[l->n -= 2] = '\0';
-    else
+    if (s) {
+        const struct members *m = &world_life(w, s)->members;
+        told += put_own(l, w, s->pid);
+        told += put_own(l, w, s->command);
+        for (unsigned i = 0; i < m->n && told < TOLD_PROCESSES; i++)
+            told += put_other(l, w, m->at[i].pid);
+    }
+    for (size_t i = 0; i < w->n_unknown && told < TOLD_PROCESSES && (!s || !s->pid); i++)
+        if (is_of(w, s, &w->unknown[i]) &&
+            !(s && members_has(&world_life(w, s)->members, w->unknown[i].pid, w->unknown[i].born)))
+            told += put_other(l, w, w->unknown[i].pid);
+    if (told)
         put(l, ")");
+    else
+        l->text[l->n -= 2] = '\0';
 }
 
 /* Tenths of a second where it is short: it is read while it passes. */
@@ -131,55 +184,70 @@ static void put_left(struct line *l, msec left)
         put(l, "%s left", units_duration_short(left, time));
 }
 
-static void put_wait(struct line *l, struct world *w, const struct service *s, unsigned others)
+static void put_service(struct line *l, struct world *w, const struct service *s, msec until)
 {
-    bool timed = s->deadline != NEVER;
+    bool left = w->entrypoint && !s->pid, has = until != NEVER && is_stopping(s) && !left;
 
-    put(l, "%s%s", !is_stopping(s) || !timed ? "waiting for " : "", service_name(s));
+    put(l, "%s%s", left ? "left behind by " : has ? "" : "waiting for ", service_name(s));
     put_processes(l, w, s);
-    if (timed) {
-        put(l, is_stopping(s) ? " has " : ", ");
-        put_left(l, s->deadline - w->now);
-    }
-    if (others)
-        put(l, ", and %u more", others);
+    if (until == NEVER)
+        return;
+    put(l, has ? " has " : ", ");
+    put_left(l, until - w->now);
+}
+
+static void put_strays(struct line *l, struct world *w, msec until)
+{
+    put(l, "processes of no service");
+    put_processes(l, w, NULL);
+    put(l, " have ");
+    put_left(l, until - w->now);
 }
 
 /* ---- when ---- */
 
-static void tell(struct world *w, const struct service *s, unsigned n)
+/* Below the prompt of a shell nothing is to be drawn. */
+static bool may_draw(const struct world *w)
+{
+    return w->progress.live && (w->terminal < 0 || terminal_is_ours(w->terminal));
+}
+
+static void tell(struct world *w, const struct wait *wait)
 {
     struct progress *p = &w->progress;
     struct line l = {.n = 0};
 
     put_count(&l, w);
-    put_wait(&l, w, s, n - 1);
-    if (p->live) {
+    if (wait->s)
+        put_service(&l, w, wait->s, wait->until);
+    else
+        put_strays(&l, w, wait->until);
+    if (wait->others)
+        put(&l, ", and %u more", wait->others);
+    p->drawn = may_draw(w);
+    p->until = wait->until;
+    if (p->drawn) {
         log_live(l.text);
         p->next = w->now + REDRAW;
-    } else {
-        log_info("%s", l.text);
-        p->again = p->again ? p->again * 2 : WAIT;
-        p->next = w->now + (p->again < AGAIN_MAX ? p->again : AGAIN_MAX);
+        return;
     }
+    log_info("%s", l.text);
+    p->again = !p->again ? WAIT : p->again < AGAIN_MAX / 2 ? p->again * 2 : AGAIN_MAX;
+    p->next = w->now + p->again;
 }
 
-/* Another one that is waited for is told anew. */
+/* Another one that is waited for is told anew, and of what is drawn another time at once. */
 void progress_look(struct world *w)
 {
     struct progress *p = &w->progress;
-    const struct service *s;
-    unsigned n = find_longest(w, &s);
+    struct wait wait;
+    bool any = find_wait(w, &wait);
 
-    if (!s) {
+    if (!any || p->service != wait.slot || p->since != wait.since) {
         log_live("");
-        *p = (struct progress){.live = p->live, .next = NEVER};
-        return;
+        *p = (struct progress){.live = p->live, .service = wait.slot, .since = wait.since};
+        p->next = any ? p->since + WAIT : NEVER;
     }
-    if (p->service != s->slot || p->since != waited_since(s)) {
-        *p = (struct progress){.live = p->live, .service = s->slot, .since = waited_since(s)};
-        p->next = p->since + WAIT;
-    }
-    if (w->now >= p->next)
-        tell(w, s, n);
+    if (w->now >= p->next || (p->drawn && p->until != wait.until))
+        tell(w, &wait);
 }

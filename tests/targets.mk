@@ -23,7 +23,7 @@ mutants: $(BUILD)/.packages-build $(BUILD)/.packages-test
 	@tests/live/run-mutants $(MUTANTS)
 soak: $(BUILD)/.packages-test
 	$(sub) $(BUILD)/tests/sim
-	@$(BUILD)/tests/sim --seeds 100000
+	@$(BUILD)/tests/sim --seeds 1000000
 
 .PHONY: mutants soak
 

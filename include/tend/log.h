@@ -23,6 +23,10 @@ void log_live(const char *text);
 bool log_can_redraw(void);
 /* How long until what stderr did not take should be tried again, by log_release; NEVER: nothing. */
 msec log_wait(void);
+/* A write that fails with one of two errors has raised a signal, too (write(2)), which would be
+ * taken for one that somebody sent us, and by waking us might lead to the next write: with all
+ * signals blocked, takes it back. False: this error raises none. */
+bool log_take_back_signal(int error);
 /* At the very end: waits for stderr to take the rest, at most so long. */
 void log_drain(msec limit);
 

@@ -39,11 +39,12 @@ struct ending {
 
 /* Of what is waited for, what was told last. */
 struct progress {
-    bool live;        /* stderr is a terminal: one line that is drawn anew */
-    unsigned service; /* slot of the one that is waited for longest */
-    msec since;
-    msec next;  /* when to tell; NEVER: nothing is waited for */
-    msec again; /* how long after the last time */
+    bool live;         /* stderr is a terminal: one line that is drawn anew */
+    bool drawn;        /* it was, for this wait */
+    unsigned service;  /* slot of the one that is waited for longest */
+    msec since, until; /* of that wait, as told */
+    msec next;         /* when to tell; NEVER: nothing is waited for */
+    msec again;        /* how long after the last time */
 };
 
 struct start_failure {
@@ -79,6 +80,8 @@ struct world {
     struct spawn_common common;
     struct life *lives;
     struct ending *endings; /* by slot, from the beginning of the shutdown on */
+    struct ending strays; /* the same of what belongs to no service, with signal and killed alone */
+    msec strays_since;
     size_t n_lives;
 
     int proc; /* descriptor of /proc, -1: none */
@@ -217,8 +220,11 @@ void observe_left(struct world *, const struct service *);
 /* The last look's strangers are told. */
 void observe_strays(struct world *, int signal);
 void observe_stuck(struct world *, struct service *);
-/* The first line of a file of that process in /proc; "" where it cannot be read. */
+/* The first line of a file of that process in /proc, what is not printable as '?'; "" where it
+ * cannot be read. */
 void observe_read_word(const struct world *, pid_t, const char *file, char *buf, size_t size);
+/* The function of the kernel in which it waits; "": it does not, or that cannot be told. */
+void observe_read_where(const struct world *, pid_t, char *buf, size_t size);
 void observe_shutdown(struct world *, const char *why);
 void observe_report(struct world *);
 

@@ -284,6 +284,41 @@ static void step_watch(char *arg)
     close(fd);
 }
 
+/* host=PID:MS: stops a container as its host does, TERM now and KILL after MS. Notes "gone MS", or
+ * "killed MS", and how long at most this process itself was kept waiting for its turn. */
+static void step_host(char *arg)
+{
+    pid_t pid = atoi(arg);
+    msec limit = atoll(strchr(arg, ':') + 1), stalled = 0, begin, last, t;
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    if (fd == -1)
+        die("host");
+    begin = last = now();
+    kill(pid, SIGTERM);
+    do {
+        poll(&poller, 1, 5);
+        t = now();
+        if (t - last - 5 > stalled)
+            stalled = t - last - 5;
+        last = t;
+    } while (!poller.revents && t - begin < limit);
+    if (!poller.revents)
+        kill(pid, SIGKILL);
+    note("%s %lld stalled %lld", poller.revents ? "gone" : "killed", (long long)(t - begin),
+         (long long)stalled);
+    close(fd);
+}
+
+/* Traces a foreign process, and lets it stand still where KILL leads it: KILL does not end it as
+ * long as we live. */
+static void step_hold(char *arg)
+{
+    if (ptrace(PTRACE_SEIZE, atoi(arg), NULL, (void *)PTRACE_O_TRACEEXIT) == -1)
+        die("hold");
+    note("holding %s", arg);
+}
+
 /* ---- processes ---- */
 
 static char **end_of_block(char **at)
@@ -628,16 +663,17 @@ static void step_facts(char *arg)
 static const struct {
     const char *word;
     void (*run)(char *arg);
-} steps[] = {{"at", step_at},         {"await", step_await},     {"bind", step_bind},
-             {"close", step_close},   {"daemon", step_daemon},   {"end", step_end},
-             {"exit", step_exit},     {"facts", step_facts},     {"flock", step_flock},
-             {"fork", step_fork},     {"hog", step_hog},         {"if", step_if},
-             {"ignore", step_ignore}, {"kill", step_kill},       {"note", step_note},
-             {"now", step_now},       {"on", step_on},           {"orphans", step_orphans},
-             {"pause", step_pause},   {"print", step_print},     {"setpgid", step_setpgid},
-             {"setsid", step_setsid}, {"sleep", step_sleep},     {"stop", step_stop},
-             {"touch", step_touch},   {"traceme", step_traceme}, {"tty", step_tty},
-             {"unless", step_unless}, {"watch", step_watch}};
+} steps[] = {{"at", step_at},           {"await", step_await},     {"bind", step_bind},
+             {"close", step_close},     {"daemon", step_daemon},   {"end", step_end},
+             {"exit", step_exit},       {"facts", step_facts},     {"flock", step_flock},
+             {"fork", step_fork},       {"hog", step_hog},         {"hold", step_hold},
+             {"host", step_host},       {"if", step_if},           {"ignore", step_ignore},
+             {"kill", step_kill},       {"note", step_note},       {"now", step_now},
+             {"on", step_on},           {"orphans", step_orphans}, {"pause", step_pause},
+             {"print", step_print},     {"setpgid", step_setpgid}, {"setsid", step_setsid},
+             {"sleep", step_sleep},     {"stop", step_stop},       {"touch", step_touch},
+             {"traceme", step_traceme}, {"tty", step_tty},         {"unless", step_unless},
+             {"watch", step_watch}};
 
 /* The argument is copied: a step may cut it up, and /proc/PID/cmdline stays readable. */
 static void run(const char *text)

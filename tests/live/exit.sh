@@ -143,7 +143,6 @@ with_command 'main-only' --main-only=yes
 wrong 'main-only' --main-only
 wrong 'rewrite' --rewrite TERM=INT
 wrong 'grace' --grace 5s
-wrong 'deadline' --deadline 5s
 wrong 'success' --success 3
 wrong 'parent-death' --parent-death TERM
 wrong 'subreaper' --subreaper

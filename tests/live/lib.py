@@ -1,5 +1,5 @@
-"""What terminal.py stands on: pseudo-terminals, shells before them, the processes behind them, and
-TAP. Comes after lib.sh, whose temporary folder, binaries and journal it uses.
+"""What terminal.py and its like stand on: pseudo-terminals, shells before them, the processes
+behind them, and TAP. Comes after lib.sh, whose temporary folder, binaries and journal it uses.
 
 Every process that is started here carries a mark in its environment, by which it is found again
 in whatever session or namespace it is."""
@@ -285,6 +285,12 @@ def told():
     return Path(LOG).read_text().splitlines()
 
 
+def service(name, keys, *command):
+    with open(CONF, "a", encoding="utf-8") as conf:
+        words = ", ".join(f'"{word}"' for word in command)
+        conf.write(f"service {name} {{ {keys} command = {{{words}}} }}\n")
+
+
 # ---- TAP ----
 
 class Plan:
@@ -337,7 +343,8 @@ def case(text, function, *arguments):
         nobody_is_left()
     except Exception as e:
         frames = traceback.extract_tb(e.__traceback__)
-        where = " ".join(f"{f.lineno}" for f in frames if f.filename.endswith("terminal.py"))
+        where = " ".join(f"{f.lineno}" for f in frames 
+                         if Path(f.filename).name == Path(sys.argv[0]).name)
         lines = [f"{type(e).__name__}: {e} [line {where}]", *evidence()]
     end_all()
     print(f"{'not ok' if lines else 'ok'} {Plan.tests} - {text}", *lines, sep="\n#   ")

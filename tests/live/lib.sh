@@ -310,6 +310,24 @@ signal() { # SIGNAL NAME: to the process that last started under this name
     inside kill "-$1" "$(pid_of "$2")"
 }
 
+# ---- before a terminal ----
+in_python() { # FILE beside this one: it goes on and ends with lib.py
+    local python
+    # A python3 that comes first in PATH need not be the one of the distribution.
+    for python in python3 /usr/bin/python3; do
+        ! "$python" -c 'import pexpect' 2>/dev/null || break
+        python=
+    done
+    if [ -z "$python" ]; then
+        skip "terminals" "needs python3-pexpect"
+        done_testing
+        return
+    fi
+    ! have_mode pid1 || starts pid1
+    export T BIN J CONF LOG TEND_TEST_PID1="${HOW[*]}"
+    "${DENIED[@]}" "$python" -B "$(dirname "$0")/$1"
+}
+
 # ---- the journal ----
 events() { # NAME EVENT: the lines; "" is any name
     awk -v name="$1" -v event="$2" '

@@ -244,8 +244,8 @@ in_modes "pid1 subreaper" "--grace: also for the group" stubborn '--grace 700ms'
 run_case subreaper "--grace --main-only" stubborn '--grace 700ms --main-only' 137 700 \
     fork=child on=TERM:exit:0 pause end ignore=TERM pause
 in_modes "pid1 subreaper" "--grace ends with the command" stubborn '--grace 30s' 4 500 on=TERM:clean:500:4 pause
-in_modes "pid1 subreaper user" "--deadline: KILL, not before" stubborn '--deadline 700ms' 137 700 ignore=TERM pause
-in_modes "pid1 subreaper" "--deadline cuts the grace of what is left short" stubborn '--grace 60s --deadline 1s' 6 1000 \
+in_modes "pid1 subreaper user" "--deadline: KILL, not before" stubborn '--deadline 700ms' 137 525 ignore=TERM pause
+in_modes "pid1 subreaper" "--deadline cuts the grace of what is left short" stubborn '--grace 60s --deadline 1s' 6 750 \
     fork=left setsid ignore=TERM "touch=$T/flag.1" pause end daemon=stranger ignore=TERM "touch=$T/flag.2" pause end \
     "await=$T/flag.1" "await=$T/flag.2" on=TERM:exit:6 pause
 

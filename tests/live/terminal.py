@@ -11,7 +11,7 @@ import time
 import lib
 from lib import (CONF, FULL, PATIENCE, PID1, PREFIX, SHELLS, T, Background, Terminal, actor, becomes,
                  case, count, events, find, happens, is_gone, is_idle, is_pending, must, process,
-                 processes, state, told, until)
+                 processes, service, state, told, until)
 
 P = "".join(word + " " for word in PREFIX)
 STOPPED = r"Stopped.*\n"
@@ -376,12 +376,6 @@ def end(tend, status=0):
     os.kill(find("tend"), signal.SIGTERM)
     is_so = tend.wait(PATIENCE)
     must(f"status {status}, not {is_so}", is_so == status)
-
-
-def service(name, keys, *command):
-    with open(CONF, "a", encoding="utf-8") as conf:
-        words = ", ".join(f'"{word}"' for word in command)
-        conf.write(f"service {name} {{ {keys} command = {{{words}}} }}\n")
 
 
 # ---- job control where nobody could continue it ----

@@ -3,16 +3,4 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# A python3 that comes first in PATH need not be the one of the distribution.
-for PYTHON in python3 /usr/bin/python3; do
-    ! "$PYTHON" -c 'import pexpect' 2>/dev/null || break
-    PYTHON=
-done
-if [ -z "$PYTHON" ]; then
-    skip "terminals" "needs python3-pexpect"
-    done_testing
-    exit
-fi
-! have_mode pid1 || starts pid1
-export T BIN J CONF LOG TEND_TEST_PID1="${HOW[*]}"
-"${DENIED[@]}" "$PYTHON" -B "$(dirname "$0")/terminal.py"
+in_python terminal.py

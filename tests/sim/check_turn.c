@@ -87,29 +87,6 @@ static void check_levels(struct world *w, const struct service *s)
         broken(w, "P30", "%s was not stopped", service_name(s));
 }
 
-/* P29: a step lasts from its signal on, exactly as long as is written: nothing but the deadline of
- * the shutdown moves its end, and that leaves it the least that there is.
- */
-static void check_clock(struct world *w, const struct service *s)
-{
-    const struct book *b = &w->book[s->slot];
-    msec wait;
-
-    if (s->state == SERVICE_STOPPING && s->step >= STEP_SIGNAL && !(s->pending & ACTION_SIGNAL))
-        wait = step_wait(&b->spec, s->step);
-    else if (s->state == SERVICE_KILLING && !(s->pending & ACTION_KILL))
-        wait = PLAN_KILL_WAIT;
-    else
-        return;
-    if (w->kept_gone_by != NEVER &&
-        (s->state == SERVICE_KILLING || s->deadline - b->last_signal >= ENGINE_FLOOR) &&
-        s->deadline - b->last_signal <= wait)
-        return;
-    if (s->deadline != b->last_signal + wait)
-        broken(w, "P29", "%s: step until %lld, but its signal was at %lld", service_name(s),
-               (long long)s->deadline, (long long)b->last_signal);
-}
-
 /* P15: when the leader is gone, all that is left of it has had the signal of this step. */
 static void check_told(struct world *w, const struct service *s)
 {
@@ -141,7 +118,7 @@ static void check_service(struct world *w, const struct service *s)
     check_process(w, s, s->command, true);
     check_waiting(w, s);
     check_told(w, s);
-    check_clock(w, s);
+    check_until(w, s);
     if (!w->again)
         check_levels(w, s);
 }
@@ -178,6 +155,9 @@ void check_turn(struct world *w)
     if (w->kept_shutdown && w->now > w->bound + w->lost && !shutdown_over(w))
         broken(w, "P17", "the shutdown takes longer than %lld ms",
                (long long)(w->bound - w->kept_began));
+    check_kept(w);
+    check_deadline(w);
+    check_excuse(w);
 }
 
 static bool anything_of(const struct world *w, unsigned id)
@@ -197,67 +177,6 @@ void check_sleep(struct world *w)
             broken(w, "P31", "%s is %s and waits for nobody", service_name(s),
                    service_state_name(s->state));
     }
-}
-
-/* ---- the bound ---- */
-
-static msec worst(const struct service *s)
-{
-    const struct conf *c = s->conf;
-    msec sum = c->stop.drain + c->stop.grace + PLAN_KILL_WAIT;
-
-    if (!service_live(s) && s->state != SERVICE_DONE)
-        return 0;
-    if (c->stop.command)
-        sum += c->stop.command_timeout;
-    for (size_t i = 0; i < c->stop.n_then; i++)
-        sum += c->stop.then[i].wait;
-    return sum;
-}
-
-/* The longest path that ends in this one: all that depend on it go first. */
-static msec longest(const struct world *w, unsigned slot, msec *known)
-{
-    msec most = 0;
-
-    if (known[slot] >= 0)
-        return known[slot];
-    for (unsigned i = 0; i < SLOTS; i++)
-        for (unsigned k = 0; w->book[i].id && k < w->book[i].n_needs; k++)
-            if (w->book[i].needs[k] == w->book[slot].id) {
-                msec path = longest(w, i, known);
-                most = path > most ? path : most;
-            }
-    return known[slot] = most + worst(w->engine.graph.at[slot]);
-}
-
-/* What the plan says, which may not be more than what is found here. */
-static msec planned(struct world *w, msec most)
-{
-    struct plan plan;
-    size_t first;
-    msec longest;
-
-    if (plan_of_living(&plan, &w->engine.graph, PLAN_KILL_WAIT))
-        return most;
-    longest = plan_longest(&plan, &first);
-    plan_free(&plan);
-    if (longest > most && !w->crashes) /* of the removed, it is not recorded whom they knew */
-        broken(w, "P17", "the plan is %lld ms, more than %lld", (long long)longest,
-               (long long)most);
-    return longest;
-}
-
-msec check_bound(struct world *w)
-{
-    msec known[SLOTS], most = 0;
-
-    for (unsigned i = 0; i < SLOTS; i++)
-        known[i] = -1;
-    for (unsigned i = 0; i < w->engine.graph.n; i++)
-        if (w->engine.graph.at[i] && longest(w, i, known) > most)
-            most = known[i];
-    return w->now + planned(w, most);
 }
 
 bool shutdown_over(const struct world *w)

@@ -249,7 +249,9 @@ void turn(struct world *w)
     ops_due(w);
     crash_point(w);
     if (w->now >= engine_deadline(&w->engine)) {
+        check_waived(w);
         engine_expire(&w->engine, w->now);
+        check_order(w);
         w->kept_hurry |= w->engine.hurry;
         crash_point(w);
         w->dirty = UINT64_MAX;

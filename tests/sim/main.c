@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sim.h"
 
-static uint64_t all_turns, all_crashes;
+static uint64_t all_turns, all_crashes, all_limited, all_waived;
 
 /* ---- one life ---- */
 
@@ -50,6 +51,7 @@ static bool go_on(struct world *w)
     if (w->tardy && !w->calm && !w->again)
         late = rng_time(&w->rng, 0, 30);
     w->lost += late;
+    w->late_now = w->again ? w->late_now : late;
     next += late;
     if (next > w->now)
         w->turns_now = 0;
@@ -110,7 +112,7 @@ static void choose(struct world *w)
     w->late = rng_chance(&w->rng, 1, 2);
     w->tardy = rng_chance(&w->rng, 1, 4);
     w->next_op = w->now;
-    w->shutdown_at = w->bound = w->kept_gone_by = NEVER;
+    w->shutdown_at = w->bound = w->gone_by = w->kept_gone_by = w->kill_at = NEVER;
     kernel_init(&w->kernel, &w->rng);
     config_random(&w->config, &w->rng);
 }
@@ -131,6 +133,8 @@ static void free_world(struct world *w)
 {
     all_turns += w->turns;
     all_crashes += w->crashes;
+    all_limited += w->kept_gone_by != NEVER;
+    all_waived += w->waived;
     engine_free(&w->engine);
     child_table_free(&w->children);
     free(w);
@@ -173,20 +177,45 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* So many seeds meet everything that there is to be met. */
-enum { SEEDS_FOR_ALL = 1000 };
+/* On a terminal one line that is drawn again and again, elsewhere a line now and then. */
+static void tell_progress(uint64_t seed, uint64_t last, double took)
+{
+    static double told;
+    bool live_line = isatty(STDERR_FILENO);
 
-static int live_all(uint64_t first, uint64_t last)
+    if (took - told < (live_line ? 0.2 : 30) && seed != last)
+        return;
+    if (seed != last)
+        fprintf(stderr,
+                live_line ? "\rseed %llu of %llu, %.0f s left \033[K"
+                          : "seed %llu of %llu, %.0f s left\n",
+                (unsigned long long)seed, (unsigned long long)last,
+                took * (double)(last - seed) / (double)seed);
+    else if (live_line && told > 0)
+        fprintf(stderr, "\r\033[K");
+    told = took;
+}
+
+/* So many seeds meet everything that there is to be met. */
+enum { SEEDS_FOR_ALL = 1000, SEEDS_A_LOOK = 256 };
+
+static int live_all(uint64_t last)
 {
     double began = seconds(), took;
     bool all;
 
-    for (uint64_t seed = first; seed <= last; seed++)
+    for (uint64_t seed = 1; seed <= last; seed++) {
         live(seed);
+        if (seed % SEEDS_A_LOOK == 0 || seed == last)
+            tell_progress(seed, last, seconds() - began);
+    }
     took = seconds() - began;
-    all = coverage_print();
-    printf("seeds %llu to %llu: %llu turns, %llu events, %llu crashes in %.1f s: %.0f events/s\n",
-           (unsigned long long)first, (unsigned long long)last, (unsigned long long)all_turns,
+    all = coverage_print() && all_limited && all_waived;
+    printf("shutdowns: %llu, %llu with a deadline, of which %llu waived the order\n",
+           (unsigned long long)last, (unsigned long long)all_limited,
+           (unsigned long long)all_waived);
+    printf("seeds 1 to %llu: %llu turns, %llu events, %llu crashes in %.1f s: %.0f events/s\n",
+           (unsigned long long)last, (unsigned long long)all_turns,
            (unsigned long long)coverage_events(), (unsigned long long)all_crashes, took,
            (double)coverage_events() / took);
     return all || last < SEEDS_FOR_ALL ? 0 : 1;
@@ -198,7 +227,7 @@ int main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 3 && !strcmp(argv[1], "--seeds"))
-        return live_all(1, n);
+        return live_all(n);
     if (argc != 3 || strcmp(argv[1], "--seed") != 0) {
         fprintf(stderr, "usage: sim --seed N | --seeds N\n");
         return 2;

@@ -108,6 +108,7 @@ static void load(struct world *w, const struct config *next)
     struct conf_set *set = config_build(next);
 
     TRACE(w, "operator: load of %zu services", set->n);
+    check_plan(w, next, set);
     w->config = *next;
     if (engine_reload(&w->engine, set, w->now))
         broken(w, "P21", "a load failed");
@@ -136,16 +137,29 @@ void op_load(struct world *w)
 
 /* ---- the end ---- */
 
-/* Within a time that is enough, or not nearly. */
+/* Much too short, too short or not, or enough. */
+static msec some_deadline(struct world *w)
+{
+    msec worst = check_bound(w) - w->now;
+
+    switch (rng_below(&w->rng, 3)) {
+    case 0:
+        return rng_time(&w->rng, 200, 5000);
+    case 1:
+        return worst / 4 + rng_time(&w->rng, 200, 200 + worst);
+    default:
+        return rng_time(&w->rng, 200, 90000);
+    }
+}
+
 static void limit(struct world *w)
 {
-    msec whole = rng_time(&w->rng, 200, rng_chance(&w->rng, 1, 2) ? 5000 : 90000);
+    msec whole = some_deadline(w);
 
     TRACE(w, "operator: within %lld ms", (long long)whole);
     w->kept_gone_by = w->now + whole;
-    if (w->kept_gone_by < w->bound)
-        w->bound = w->kept_gone_by;
     engine_limit(&w->engine, w->now, w->kept_gone_by);
+    check_limit(w);
 }
 
 void op_shutdown(struct world *w, bool hurry)
@@ -194,8 +208,22 @@ static void op_random(struct world *w)
     case 9:
         if (w->kept_shutdown && rng_chance(&w->rng, 1, 4))
             op_shutdown(w, true);
+        else if (w->kept_shutdown)
+            limit(w);
         break;
     }
+}
+
+/* While one starts that others, which run, depend on. */
+static bool is_tempting(const struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        for (size_t k = 0; s && s->pid && s->state == SERVICE_STARTING && k < s->n_needed_by; k++)
+            if (s->needed_by[k].to->state == SERVICE_RUNNING)
+                return true;
+    }
+    return false;
 }
 
 /* They like to come while actions are pending. Either done and recorded, or not done. */
@@ -204,6 +232,8 @@ void ops_due(struct world *w)
     bool soon = w->again && rng_chance(&w->rng, 1, 5);
 
     if (soon && !w->calm && w->shutdown_at != NEVER && rng_chance(&w->rng, 1, 20))
+        w->shutdown_at = w->now;
+    if (!w->calm && w->shutdown_at != NEVER && is_tempting(w) && rng_chance(&w->rng, 1, 10))
         w->shutdown_at = w->now;
     if (w->now >= w->shutdown_at && !w->kept_shutdown) {
         op_shutdown(w, rng_chance(&w->rng, 1, 10));

@@ -34,6 +34,7 @@ static void downtime(struct world *w, const struct memory *m)
     w->crashes++;
     w->now += lost;
     w->lost += lost;
+    w->late_now += lost;
     kernel_run(&w->kernel, w->now);
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
         struct proc *p = &w->kernel.at[pid];
@@ -82,10 +83,21 @@ static void restore(struct world *w, struct memory *m, unsigned slot)
     check_record(w, r, s, b);
 }
 
-static bool is_recorded(const struct memory *m, pid_t pid)
+/* Where an exit was written ahead, a process that lives has got the pid since. */
+static bool names(const struct world *w, const struct persist_record *r, pid_t pid)
+{
+    pid_t ended[2];
+
+    persist_ended(r, &ended[0], &ended[1]);
+    if (pid == ended[0] || pid == ended[1])
+        return w->kernel.at[pid].state == PROC_ZOMBIE;
+    return r->pid == pid || r->command == pid;
+}
+
+static bool is_recorded(const struct world *w, const struct memory *m, pid_t pid)
 {
     for (unsigned i = 0; i < SLOTS; i++)
-        if (m->record[i] && (m->record[i]->pid == pid || m->record[i]->command == pid))
+        if (m->record[i] && names(w, m->record[i], pid))
             return true;
     return false;
 }
@@ -93,7 +105,7 @@ static bool is_recorded(const struct memory *m, pid_t pid)
 static pid_t find_unrecorded(const struct world *w, const struct memory *m)
 {
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
-        if (w->kernel.at[pid].forked && is_child(w, (pid_t)pid) && !is_recorded(m, (pid_t)pid))
+        if (w->kernel.at[pid].forked && is_child(w, (pid_t)pid) && !is_recorded(w, m, (pid_t)pid))
             return (pid_t)pid;
     return 0;
 }
@@ -122,7 +134,7 @@ static void reconcile(struct world *w, const struct memory *m, struct service *s
             w->book[s->slot].leader = world.unrecorded;
     }
     reap_ended(w, r);
-    if (r->pid && (!is_child(w, r->pid)))
+    if (r->pid && (!is_child(w, r->pid) || !names(w, r, r->pid)))
         book_event(w, s, EVENT_EXITED);
     persist_resume(&w->engine, s, r, &world, w->now);
     if (s->pid)
@@ -171,9 +183,12 @@ void world_resume(struct world *w)
     w->engine.shutdown = w->kept_shutdown;
     w->engine.hurry = w->kept_hurry;
     w->engine.shutdown_began = w->kept_began;
+    w->gone_by = w->kill_at = NEVER;
     restore_all(w, m, slots);
-    if (w->kept_gone_by != NEVER)
+    if (w->kept_gone_by != NEVER) {
         engine_limit(&w->engine, w->now, w->kept_gone_by);
+        check_limit(w);
+    }
     save_all(w);
     hear_again(w);
     free(m);

@@ -9,7 +9,8 @@
  *   act.c      the actions, as the real driver does them
  *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
  *   ops.c      what operators ask for
- *   check.c    the invariants, from a book of its own about what must hold (book.c)
+ *   check.c    the invariants, from a book of its own about what must hold (book.c); check_turn.c
+ *              those of each turn, check_plan.c those of the plan and the deadline
  *   trace.c    what happened, for people; the coverage
  *   main.c     lives and arguments */
 #ifndef TEND_SIM_H
@@ -157,6 +158,7 @@ struct book {
     msec began, last_signal;
     unsigned excuses;         /* crashes of ours since then: a signal may have been sent twice */
     unsigned signals;         /* ACTION_SIGNAL in it */
+    msec until, after;        /* the present wait; with a deadline: the longest way on after it */
     bool commands, commanded; /* the stop command is due, was run */
     /* starts */
     msec started; /* of the last start, NEVER: none */
@@ -188,6 +190,7 @@ struct world {
     struct store store;
     bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
     msec kept_began, kept_gone_by;
+    msec gone_by, kill_at;        /* of the present engine */
     struct book book[SLOTS];      /* by slot of the present engine */
     struct book kept_book[SLOTS]; /* as of the record in the store */
     uint64_t dirty;               /* slots whose record is old */
@@ -206,7 +209,10 @@ struct world {
     int crash_in;           /* crash points until the next crash, -1: none */
     jmp_buf crashed;
     unsigned turns, turns_now, crashes;
-    msec lost; /* time lost by crashes and lateness since the shutdown began */
+    msec lost;     /* time lost by crashes and lateness since the shutdown began */
+    msec late_now; /* and before this turn */
+    bool excused;  /* that the deadline comes before all waits are over: see check_waived */
+    bool waived;   /* it came, and some were left */
 };
 
 /* ---- what tend does ---- */
@@ -259,8 +265,18 @@ void check_turn(struct world *);
 void check_sleep(struct world *);
 void check_calm(struct world *);
 void check_end(struct world *);
-msec check_bound(struct world *);
 bool shutdown_over(const struct world *);
+void check_plan(const struct world *, const struct config *, const struct conf_set *);
+msec check_bound(const struct world *);
+void check_kept(const struct world *);
+void check_limit(struct world *);
+void check_step(struct world *, const struct service *, enum service_state from, unsigned step,
+                enum engine_event);
+void check_until(const struct world *, const struct service *);
+void check_waived(const struct world *);
+void check_order(struct world *);
+void check_excuse(struct world *);
+void check_deadline(const struct world *);
 
 /* ---- telling ---- */
 extern int allocations_left; /* until all fail, -1: none fails */

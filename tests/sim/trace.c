@@ -84,9 +84,14 @@ void __wrap_engine_event(struct engine *, struct service *, enum engine_event, m
 void __wrap_engine_event(struct engine *e, struct service *s, enum engine_event event, msec now,
                          const struct engine_fact *fact)
 {
-    cells[s->state][event]++;
+    enum service_state from = s->state;
+    unsigned step = s->step;
+
+    cells[from][event]++;
     events++;
     __real_engine_event(e, s, event, now, fact);
+    if (e->self)
+        check_step(e->self, s, from, step, event);
 }
 
 uint64_t coverage_events(void)

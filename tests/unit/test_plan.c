@@ -266,6 +266,22 @@ static void test_living_order(void **state)
     graph_free(&graph);
 }
 
+/* What starts while others depend on it may become ready before its turn, and then has all steps.
+ */
+static void test_living_becomes_ready(void **state)
+{
+    struct service *web = live("web", "db", SERVICE_RUNNING);
+
+    (void)state;
+    live("db", NULL, SERVICE_STARTING)->conf->stop.drain = 1000;
+    assert_int_equal(longest_living(0), 10000 + 11000);
+    web->state = SERVICE_DONE; /* its own dependents may still be there */
+    assert_int_equal(longest_living(0), 11000);
+    web->state = SERVICE_BACKOFF;
+    assert_int_equal(longest_living(0), 10000);
+    graph_free(&graph);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -281,6 +297,7 @@ int main(void)
         TEST(test_start),
         TEST(test_living),
         TEST(test_living_order),
+        TEST(test_living_becomes_ready),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
