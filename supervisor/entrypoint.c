@@ -133,11 +133,12 @@ static bool stops(int signal)
     return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || signal == SIGSTOP;
 }
 
-/* The calling shell has put us into the foreground again, or into the background. */
+/* The calling shell has put us into the foreground again, or into the background. In a pipeline the
+ * terminal is not for us to give away: another stage may be reading from it. */
 static void continued(struct world *w)
 {
     w->stop_sent = w->resume_at = NEVER;
-    if (terminal_is_ours(w->terminal)) {
+    if ((w->foreground || w->had_foreground) && terminal_is_ours(w->terminal)) {
         terminal_give(w->terminal, command_of(w)->pid);
         w->foreground = true;
     }
@@ -175,8 +176,9 @@ static void suspended(struct world *w, int signal)
 {
     bool asked = w->stop_sent != NEVER && w->now - w->stop_sent < STOP_TIME;
 
-    if (process_suspend()) {
-        w->foreground = false; /* to be continued with CONT, which is sent on */
+    if (process_suspend()) { /* to be continued with CONT, which is sent on */
+        w->had_foreground = w->foreground;
+        w->foreground = false;
     } else if (getpgrp() == 0) {
         if (signal == SIGTSTP && !asked)
             w->resume_at = loop_now() + SHELL_TIME;

@@ -81,6 +81,7 @@ struct world {
     const struct entrypoint *entrypoint; /* NULL: service mode */
     int terminal;                        /* the controlling terminal, -1: none */
     bool foreground;                     /* the command has it, and we are to get it back */
+    bool had_foreground;                 /* it had, when we were stopped */
     msec stop_sent;                      /* when somebody had us send one that stops; NEVER */
     msec resume_at;                      /* NEVER, or see entrypoint_resume */
     bool left_told;                      /* that it left something behind */
