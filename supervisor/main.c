@@ -1,5 +1,4 @@
 /* Arguments, the first acts of a process that may be PID 1, and its last. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -12,15 +11,13 @@
 #include <unistd.h>
 
 #include "tend/check.h"
+#include "tend/inherited.h"
 #include "tend/log.h"
 #include "tend/options.h"
 #include "tend/process.h"
 #include "tend/raw.h"
 #include "tend/terminal.h"
 #include "tend/world.h"
-
-/* fs.nr_open, unless somebody has raised it: no limit can be above (proc_sys_fs(5)). */
-enum { DESCRIPTORS_MAX = 1 << 20 };
 
 /* ---- first acts ---- */
 
@@ -42,23 +39,11 @@ static void close_on_exec(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* What our starter left open is not meant for services. Where close_range(2) does not do it, each
- * is marked by itself; without /proc, each that there may be. */
+/* What our starter left open is not meant for services. */
 static void keep_from_services(void)
 {
-    const struct dirent *entry;
-    DIR *own;
-
-    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
-        return;
-    own = opendir("/proc/self/fd");
-    for (int fd = STDERR_FILENO + 1; !own && fd < DESCRIPTORS_MAX; fd++)
-        close_on_exec(fd);
-    while (own && (entry = readdir(own)))
-        if (atoi(entry->d_name) > STDERR_FILENO)
-            close_on_exec(atoi(entry->d_name));
-    if (own)
-        closedir(own);
+    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC))
+        inherited_each(close_on_exec);
 }
 
 /* Blocked signals wait for us, also those that PID 1 would otherwise not get at all (signal(7)).
@@ -96,7 +81,9 @@ static void leave_folder(struct options *o)
         log_warn("/");
 }
 
-/* Where somebody sits before the terminal, the command has it from its first instruction on. */
+/* Where somebody sits before the terminal, the command has it from its first instruction on. Not
+ * where we could not give it back, as our group has no number in our PID namespace: then it has it
+ * as soon as it asks. */
 static void open_terminal(struct world *w, struct options *o)
 {
     struct spawn_caller *caller = &o->entrypoint.caller;
@@ -104,7 +91,7 @@ static void open_terminal(struct world *w, struct options *o)
 
     w->terminal = terminal_open();
     w->has_tty = w->terminal >= 0;
-    now = w->entrypoint && terminal_is_stdio() && terminal_is_ours(w->terminal);
+    now = w->entrypoint && getpgrp() != 0 && terminal_is_stdio() && terminal_is_ours(w->terminal);
     caller->terminal = now ? w->terminal : -1;
 }
 
@@ -141,7 +128,7 @@ static int open_world(struct world *w, struct options *o)
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
-    w->look_at = w->kill_at = w->resume_at = w->stop_sent = NEVER;
+    w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up = NEVER;
     engine_init(&w->engine, observe_change, w);
     open_terminal(w, o);
     spawn_common_open(&w->common, environ, w->entrypoint ? &o->entrypoint.caller : NULL);

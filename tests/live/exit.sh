@@ -9,8 +9,8 @@ ORDINARY=(env --default-signal)
 once() { # COMMAND [ARGUMENT...]
     try_tend -- "$@"
 }
-told_by_tend() { # its lines but the one that it is a subreaper
-    grep '^tend: ' "$LOG" | grep -v subreaper
+told_by_tend() { # its lines but those about what it is, or has to do without
+    grep '^tend: ' "$LOG" | grep -vE 'subreaper|^tend: memfd: '
 }
 
 # ---- the command's code is tend's ----
@@ -289,7 +289,7 @@ no_services() { # PATH REGEX
     try_tend -c "$1"
     must "78, got $STATUS" test "$STATUS" = 78
     must "the reason is told" said "$2"
-    must "in one line" test "$(wc -l <"$LOG")" = 1
+    must "in one line" test "$(told_by_tend | wc -l)" = 1
 }
 mkdir "$T/empty"
 touch "$T/empty.conf"
