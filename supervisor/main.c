@@ -25,13 +25,9 @@
  * write into it. */
 static void open_standard(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR | O_NOCTTY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR | O_NOCTTY); /* gets the lowest number that is free */
 }
 
 static void close_on_exec(int fd)
@@ -46,21 +42,35 @@ static void keep_from_services(void)
         inherited_each(close_on_exec);
 }
 
-/* Blocked signals wait for us, also those that PID 1 would otherwise not get at all (signal(7)).
- * What our starter ignored would be ignored by our services, and a SIGCHLD that is ignored loses
- * every exit (wait(2)). By plain system calls, since the C library hides two signals that others
+/* Blocked signals wait for us, also those that are ignored and those that PID 1 would otherwise not
+ * get at all (signal(7)). By plain system calls, since the C library hides two signals that others
  * may send all the same (nptl(7)). */
-static void take_over_signals(struct spawn_caller *caller)
+static void block_signals(struct spawn_caller *caller)
 {
     static const uint64_t all = UINT64_MAX;
-    /* as the kernel has it: handler, flags, restorer, mask */
-    uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL}, old[4];
 
     raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&caller->blocked, sizeof all, 0);
-    for (int i = 0; i < 64; i++)
-        if (raw(SYS_rt_sigaction, i + 1, (long)standard, (long)old, sizeof all, 0) == 0 &&
-            old[0] == (uint64_t)(uintptr_t)SIG_IGN)
-            caller->ignored |= UINT64_C(1) << i;
+}
+
+static void stop_ignoring(int signal, struct spawn_caller *caller)
+{
+    /* as the kernel has it: handler, flags, restorer, mask */
+    static const uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL};
+    uint64_t old[4];
+
+    if (raw(SYS_rt_sigaction, signal, (long)standard, (long)old, sizeof *old, 0) == 0 &&
+        old[0] == (uint64_t)(uintptr_t)SIG_IGN)
+        caller->ignored |= UINT64_C(1) << (signal - 1);
+}
+
+/* A SIGCHLD that is ignored loses every exit (wait(2)), and a TSTP does not stop us. The rest is as
+ * good as it is for a command; what our starter ignored would be ignored by our services. */
+static void take_over_signals(struct spawn_caller *caller, bool for_command)
+{
+    stop_ignoring(SIGCHLD, caller);
+    stop_ignoring(SIGTSTP, caller);
+    for (int i = 1; !for_command && i <= 64; i++)
+        stop_ignoring(i, caller);
 }
 
 /* Our folder must not keep a file system busy; the paths given are relative to the old one. */
@@ -175,9 +185,10 @@ int main(int argc, char **argv)
     struct spawn_caller caller = {.terminal = -1};
     int status;
 
-    take_over_signals(&caller);
+    block_signals(&caller);
     open_standard();
     options_parse(&options, argc, argv);
+    take_over_signals(&caller, options.entrypoint.conf != NULL);
     options.entrypoint.caller = caller;
     if (options.list)
         return check_options();
@@ -201,6 +212,7 @@ int main(int argc, char **argv)
         return WORLD_NO_SYSTEM;
     /* From here on nothing ends the process but the end of all services. */
     status = turn_run(&world);
-    close_world(&world);
+    if (!world.entrypoint) /* else there is nothing that the kernel does not do faster */
+        close_world(&world);
     return status;
 }
