@@ -72,7 +72,7 @@ static struct conf_set *set_of_one(struct conf *conf)
     struct conf_set *set = calloc(1, sizeof *set);
 
     if (set)
-        set->at = malloc(sizeof *set->at);
+        set->at = calloc(1, sizeof(struct conf *));
     if (!set || !set->at) {
         free(set);
         return NULL;

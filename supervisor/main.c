@@ -56,7 +56,7 @@ static void stop_ignoring(int signal, struct spawn_caller *caller)
 {
     /* as the kernel has it: handler, flags, restorer, mask */
     static const uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL};
-    uint64_t old[4];
+    uint64_t old[4] = {0};
 
     if (raw(SYS_rt_sigaction, signal, (long)standard, (long)old, sizeof *old, 0) == 0 &&
         old[0] == (uint64_t)(uintptr_t)SIG_IGN)

@@ -3,10 +3,10 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# A python3 that comes first in PATH need not be the one of the distribution.
+# A python3 that comes first in PATH need not be the one of the distribution, nor a program.
 for PYTHON in python3 /usr/bin/python3; do
-    ! "$PYTHON" -c 'import pexpect' 2>/dev/null || break
-    PYTHON=
+    PYTHON=$("$PYTHON" -c 'import pexpect, sys; print(sys.executable)' 2>/dev/null)
+    [ -z "$PYTHON" ] || break
 done
 if [ -z "$PYTHON" ]; then
     skip "terminals" "needs python3-pexpect"
