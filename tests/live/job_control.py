@@ -173,7 +173,9 @@ def read_as_orphan():
 
 def stop_as_orphan():
     """A session leader without job control gets no prompt by Ctrl-Z."""
-    t = Terminal("sh", "-c", P + """sh -c 'while echo tick; do sleep 0.1; done' | cat""")
+    # without a fork: a child that is stopped before its exec holds its parent, which does not stop
+    ticks = """import time; [print("tick") or time.sleep(0.1) for _ in iter(int, 1)]"""
+    t = Terminal("sh", "-c", P + f"python3 -uc '{ticks}' | cat")
     t.sees("tick")
     t.key("Z")
     t.sees(re.escape("^Z"))
