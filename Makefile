@@ -2,9 +2,10 @@
 #
 #   make           build/tend and the demo programs    make check   format, warnings, analysis
 #   make run       supervise the sample services       make san     all tests with sanitizers
-#   make test      unit, sim, live, short fuzz         make mutants the simulator must catch each
+#   make test      unit, sim, live, short fuzz         make mutants the tests must notice each
 #   make bench     figures beside the peers            make soak    the long simulation
-#   make install   DESTDIR, PREFIX; make uninstall     make static  build/static/tend, alone in a file
+#   make denied    live tests without newer calls      make static  build/static/tend, alone in a file
+#   make install   DESTDIR, PREFIX; make uninstall
 #
 # V=1 shows the commands; BUILD, CC, OPT, CFLAGS and LDFLAGS are yours: a change of them rebuilds.
 

@@ -2,12 +2,12 @@
 #include "tend/entrypoint.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tend/inherited.h"
 #include "tend/log.h"
 #include "tend/process.h"
 #include "tend/terminal.h"
@@ -19,9 +19,6 @@ enum { SHELL_TIME = 300 };
 
 /* A stop so soon after a signal that was sent through us is taken for its effect. */
 enum { STOP_TIME = 1000 };
-
-/* Without close_range(2), so many descriptors are looked at. */
-enum { SCANNED = 1024 };
 
 static struct service *command_of(const struct world *w)
 {
@@ -35,12 +32,9 @@ static int by_value(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* What is ours is close-on-exec; what outlived the exec that made us is not. */
-static void close_one_by_one(void)
+static void close_one(int fd)
 {
-    for (int fd = STDERR_FILENO + 1; fd < SCANNED; fd++)
-        if (fcntl(fd, F_GETFD) == 0)
-            close(fd);
+    close(fd);
 }
 
 static void close_inherited(const struct world *w)
@@ -54,11 +48,12 @@ static void close_inherited(const struct world *w)
     qsort(ours, ARRAY_SIZE(ours), sizeof *ours, by_value);
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         if (ours[i] > (int)first && syscall(SYS_close_range, first, ours[i] - 1, 0))
-            return close_one_by_one();
+            return inherited_each(close_one);
         if (ours[i] >= (int)first)
             first = (unsigned)ours[i] + 1;
     }
-    syscall(SYS_close_range, first, ~0u, 0);
+    if (syscall(SYS_close_range, first, ~0u, 0))
+        inherited_each(close_one);
 }
 
 /* A reader would wait for the end of a pipe that we hold, a folder could not be unmounted. */
@@ -78,7 +73,7 @@ static struct conf_set *set_of_one(struct conf *conf)
     struct conf_set *set = calloc(1, sizeof *set);
 
     if (set)
-        set->at = malloc(sizeof *set->at);
+        set->at = calloc(1, sizeof(struct conf *));
     if (!set || !set->at) {
         free(set);
         return NULL;
@@ -134,11 +129,12 @@ static bool stops(int signal)
     return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || signal == SIGSTOP;
 }
 
-/* The calling shell has put us into the foreground again, or into the background. */
+/* The calling shell has put us into the foreground again, or into the background. In a pipeline the
+ * terminal is not for us to give away: another stage may be reading from it. */
 static void continued(struct world *w)
 {
     w->stop_sent = w->resume_at = NEVER;
-    if (terminal_is_ours(w->terminal)) {
+    if ((w->foreground || w->had_foreground) && terminal_is_ours(w->terminal)) {
         terminal_give(w->terminal, command_of(w)->pid);
         w->foreground = true;
     }
@@ -179,6 +175,19 @@ bool entrypoint_forward(struct world *w, int signal, bool sent)
 
 /* ---- job control ---- */
 
+/* A command that goes on after HUP, and wants the terminal again, has it only now and then. */
+static void hang_up(struct world *w)
+{
+    bool again = w->hung_up != NEVER && w->now - w->hung_up < STOP_TIME;
+
+    send(w, SIGHUP);
+    w->hung_up = w->now;
+    if (again)
+        w->resume_at = w->now + STOP_TIME;
+    else
+        send(w, SIGCONT);
+}
+
 /* As the terminal would have stopped us together with the command, had we been one job; so the
  * shell finds out, also one that is not our parent. Where nobody could ever continue us it is as if
  * the command's own group were orphaned: no TSTP from the terminal, and HUP instead of an endless
@@ -187,16 +196,16 @@ static void suspended(struct world *w, int signal)
 {
     bool asked = w->stop_sent != NEVER && w->now - w->stop_sent < STOP_TIME;
 
-    if (process_suspend()) {
-        w->foreground = false; /* to be continued with CONT, which is sent on */
+    if (process_suspend()) { /* to be continued with CONT, which is sent on */
+        w->had_foreground = w->foreground;
+        w->foreground = false;
     } else if (getpgrp() == 0) {
         if (signal == SIGTSTP && !asked)
             w->resume_at = loop_now() + SHELL_TIME;
     } else if (signal == SIGTSTP && !asked) {
         send(w, SIGCONT);
     } else if (signal == SIGTTIN || signal == SIGTTOU) {
-        send(w, SIGHUP);
-        send(w, SIGCONT);
+        hang_up(w);
     }
 }
 
@@ -205,7 +214,8 @@ void entrypoint_resume(struct world *w)
     pid_t command = command_of(w)->pid;
 
     w->resume_at = NEVER;
-    if (command && (terminal_has(w->terminal, command) || terminal_is_ours(w->terminal)))
+    if (command && (w->hung_up != NEVER || terminal_has(w->terminal, command) ||
+                    terminal_is_ours(w->terminal)))
         send(w, SIGCONT);
 }
 

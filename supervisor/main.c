@@ -1,5 +1,4 @@
 /* Arguments, the first acts of a process that may be PID 1, and its last. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "tend/check.h"
+#include "tend/inherited.h"
 #include "tend/log.h"
 #include "tend/options.h"
 #include "tend/process.h"
@@ -20,22 +20,15 @@
 #include "tend/terminal.h"
 #include "tend/world.h"
 
-/* fs.nr_open, unless somebody has raised it: no limit can be above (proc_sys_fs(5)). */
-enum { DESCRIPTORS_MAX = 1 << 20 };
-
 /* ---- first acts ---- */
 
 /* A descriptor that is missing would be given to the first file that we open, and services would
  * write into it. */
 static void open_standard(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR | O_NOCTTY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR | O_NOCTTY); /* gets the lowest number that is free */
 }
 
 static void close_on_exec(int fd)
@@ -43,40 +36,42 @@ static void close_on_exec(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* What our starter left open is not meant for services. Where close_range(2) does not do it, each
- * is marked by itself; without /proc, each that there may be. */
+/* What our starter left open is not meant for services. */
 static void keep_from_services(void)
 {
-    const struct dirent *entry;
-    DIR *own;
-
-    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
-        return;
-    own = opendir("/proc/self/fd");
-    for (int fd = STDERR_FILENO + 1; !own && fd < DESCRIPTORS_MAX; fd++)
-        close_on_exec(fd);
-    while (own && (entry = readdir(own)))
-        if (atoi(entry->d_name) > STDERR_FILENO)
-            close_on_exec(atoi(entry->d_name));
-    if (own)
-        closedir(own);
+    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC))
+        inherited_each(close_on_exec);
 }
 
-/* Blocked signals wait for us, also those that PID 1 would otherwise not get at all (signal(7)).
- * What our starter ignored would be ignored by our services, and a SIGCHLD that is ignored loses
- * every exit (wait(2)). By plain system calls, since the C library hides two signals that others
+/* Blocked signals wait for us, also those that are ignored and those that PID 1 would otherwise not
+ * get at all (signal(7)). By plain system calls, since the C library hides two signals that others
  * may send all the same (nptl(7)). */
-static void take_over_signals(struct spawn_caller *caller)
+static void block_signals(struct spawn_caller *caller)
 {
     static const uint64_t all = UINT64_MAX;
-    /* as the kernel has it: handler, flags, restorer, mask */
-    uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL}, old[4];
 
     raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&caller->blocked, sizeof all, 0);
-    for (int i = 0; i < 64; i++)
-        if (raw(SYS_rt_sigaction, i + 1, (long)standard, (long)old, sizeof all, 0) == 0 &&
-            old[0] == (uint64_t)(uintptr_t)SIG_IGN)
-            caller->ignored |= UINT64_C(1) << i;
+}
+
+static void stop_ignoring(int signal, struct spawn_caller *caller)
+{
+    /* as the kernel has it: handler, flags, restorer, mask */
+    static const uint64_t standard[4] = {(uint64_t)(uintptr_t)SIG_DFL};
+    uint64_t old[4] = {0};
+
+    if (raw(SYS_rt_sigaction, signal, (long)standard, (long)old, sizeof *old, 0) == 0 &&
+        old[0] == (uint64_t)(uintptr_t)SIG_IGN)
+        caller->ignored |= UINT64_C(1) << (signal - 1);
+}
+
+/* A SIGCHLD that is ignored loses every exit (wait(2)), and a TSTP does not stop us. The rest is as
+ * good as it is for a command; what our starter ignored would be ignored by our services. */
+static void take_over_signals(struct spawn_caller *caller, bool for_command)
+{
+    stop_ignoring(SIGCHLD, caller);
+    stop_ignoring(SIGTSTP, caller);
+    for (int i = 1; !for_command && i <= 64; i++)
+        stop_ignoring(i, caller);
 }
 
 /* Our folder must not keep a file system busy; the paths given are relative to the old one. */
@@ -97,7 +92,9 @@ static void leave_folder(struct options *o)
         log_warn("/");
 }
 
-/* Where somebody sits before the terminal, the command has it from its first instruction on. */
+/* Where somebody sits before the terminal, the command has it from its first instruction on. Not
+ * where we could not give it back, as our group has no number in our PID namespace: then it has it
+ * as soon as it asks. */
 static void open_terminal(struct world *w, struct options *o)
 {
     struct spawn_caller *caller = &o->entrypoint.caller;
@@ -105,7 +102,7 @@ static void open_terminal(struct world *w, struct options *o)
 
     w->terminal = terminal_open();
     w->has_tty = w->terminal >= 0;
-    now = w->entrypoint && terminal_is_stdio() && terminal_is_ours(w->terminal);
+    now = w->entrypoint && getpgrp() != 0 && terminal_is_stdio() && terminal_is_ours(w->terminal);
     caller->terminal = now ? w->terminal : -1;
 }
 
@@ -142,7 +139,7 @@ static int open_world(struct world *w, struct options *o)
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
-    w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->progress.next = NEVER;
+    w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up = w->progress.next = NEVER;
     w->deadline = o->deadline;
     w->deadline_given = o->deadline != NEVER;
     engine_init(&w->engine, observe_change, w);
@@ -191,9 +188,10 @@ int main(int argc, char **argv)
     struct spawn_caller caller = {.terminal = -1};
     int status;
 
-    take_over_signals(&caller);
+    block_signals(&caller);
     open_standard();
     options_parse(&options, argc, argv);
+    take_over_signals(&caller, options.entrypoint.conf != NULL);
     options.entrypoint.caller = caller;
     if (options.list)
         return check_options();
@@ -222,6 +220,7 @@ int main(int argc, char **argv)
         return WORLD_NO_SYSTEM;
     /* From here on nothing ends the process but the end of all services. */
     status = turn_run(&world);
-    close_world(&world);
+    if (!world.entrypoint) /* else there is nothing that the kernel does not do faster */
+        close_world(&world);
     return status;
 }

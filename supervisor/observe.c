@@ -258,13 +258,14 @@ void observe_strays(struct world *w, int signal)
 
 void observe_left(struct world *w, const struct service *s)
 {
+    msec until = s->deadline < w->kill_at ? s->deadline : w->kill_at;
     char wait[UNITS_DURATION_MAX];
 
     if (!w->entrypoint || w->left_told || s->state != SERVICE_STOPPING)
         return;
     w->left_told = true;
     log_info("left behind by %s: TERM, and KILL in %s", service_name(s),
-             units_duration_short(s->deadline > w->now ? s->deadline - w->now : 0, wait));
+             units_duration_short(until > w->now ? until - w->now : 0, wait));
     name_strangers(w);
 }
 

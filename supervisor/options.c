@@ -202,14 +202,14 @@ static void set_times(struct entrypoint *e, msec grace)
 /* The kernel hands to init the words that it does not know itself (bootparam(7)). */
 static bool is_command(int argc, char **argv)
 {
-    const char *slash = argv[0] ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argv[0];
+    const char *name = argc ? argv[0] : "", *slash = strrchr(name, '/');
 
-    if (strcmp(argv[optind - 1], "--") == 0) {
+    if (argc && strcmp(argv[optind - 1], "--") == 0) {
         if (optind == argc)
             refuse("no command after --; see tend --help");
         return true;
     }
-    return optind < argc && strcmp(name, "init") != 0;
+    return optind < argc && strcmp(slash ? slash + 1 : name, "init") != 0;
 }
 
 /* Which options there were that make sense in one mode only. */

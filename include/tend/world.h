@@ -95,7 +95,9 @@ struct world {
     const struct entrypoint *entrypoint; /* NULL: service mode */
     int terminal;                        /* the controlling terminal, -1: none */
     bool foreground;                     /* the command has it, and we are to get it back */
+    bool had_foreground;                 /* it had, when we were stopped */
     msec stop_sent;                      /* when somebody had us send one that stops; NEVER */
+    msec hung_up;                        /* when it was sent HUP for want of a shell; NEVER */
     msec resume_at;                      /* NEVER, or see entrypoint_resume */
     bool left_told;                      /* that it left something behind */
     uint64_t term_tick;                  /* when its group was last sent TERM, 0: never */

@@ -1,7 +1,8 @@
 /* Runs a command as PID 1 of new PID and mount namespaces, and reads the clock.
  *
- * inns [-i] [-g CGROUP] [-b SOURCE=TARGET]... COMMAND ARG...
+ * inns [-iq] [-g CGROUP] [-b SOURCE=TARGET]... COMMAND ARG...
  *   -i    PID 1 is a trivial init, the command its child; it exits when no child is left
+ *   -q    says nothing before the end: whoever reads it would take a processor meanwhile
  *   -g    joins this cgroup first
  *   -b    binds SOURCE over TARGET; /run is an empty tmpfs anyway
  *
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -24,6 +26,8 @@
 #include <unistd.h>
 
 static int output;
+static bool quiet;
+static long long *executed; /* shared with PID 1 */
 
 static _Noreturn void die(const char *what)
 {
@@ -37,11 +41,11 @@ static void must(int result, const char *what)
         die(what);
 }
 
-static void say_time(const char *what)
+static long long now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    dprintf(output, "%s %lld\n", what, (long long)t.tv_sec * 1000000000 + t.tv_nsec);
+    return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static void join(const char *cgroup)
@@ -75,7 +79,9 @@ static void private_mounts(void)
 static _Noreturn void execute(char **command)
 {
     setsid();
-    say_time("exec");
+    *executed = now();
+    if (!quiet)
+        dprintf(output, "exec %lld\n", *executed);
     execvp(command[0], command);
     die(command[0]);
 }
@@ -100,9 +106,14 @@ int main(int argc, char **argv)
     must(output, "standard output");
     must(dup2(2, 1), "standard output");
     private_mounts();
-    for (int option; (option = getopt(argc, argv, "+ig:b:")) != -1;) {
+    executed =
+        mmap(NULL, sizeof *executed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(executed == MAP_FAILED ? -1 : 0, "mmap");
+    for (int option; (option = getopt(argc, argv, "+iqg:b:")) != -1;) {
         if (option == 'i')
             trivial_init = true;
+        else if (option == 'q')
+            quiet = true;
         else if (option == 'g')
             join(optarg);
         else if (option == 'b')
@@ -117,11 +128,14 @@ int main(int argc, char **argv)
     must(pid, "fork");
     if (pid == 0)
         first_process(argv + optind, trivial_init);
-    dprintf(output, "pid %d\n", pid);
+    if (!quiet)
+        dprintf(output, "pid %d\n", pid);
     int status = -1;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    say_time("end");
-    dprintf(output, "status %d\n", status);
+    long long end = now();
+    if (quiet)
+        dprintf(output, "pid %d\nexec %lld\n", pid, *executed);
+    dprintf(output, "end %lld\nstatus %d\n", end, status);
     return 0;
 }

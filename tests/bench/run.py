@@ -54,6 +54,8 @@ class Run(contextlib.AbstractContextManager):
 
     def _launch(self):
         options = ["-i"] if self.peer.own_init else []
+        if self.scene.kind == "command":
+            options.append("-q")
         if Place.cgroup:
             options += ["-g", str(Place.cgroup)]
         for pair in self.peer.binds(self):

@@ -66,6 +66,22 @@ for error in ENOSYS EPERM; do
     done
 done
 
+# Whoever reads from one of them waits until all have let it go.
+command_alone_holds() { # WRAPPER...
+    mkfifo -m 666 "$T/flag.held"
+    # shellcheck disable=SC2016
+    WRAP=(bash -c 'exec 300>"$0" && ulimit -n 64 && exec "$@"' "$T/flag.held" "$@")
+    run_tend "$MODE" -- bash -c 'exec 300>&-; exec "$@"' bash "$BIN/actor" "$J" main on=TERM:exit:0 pause
+    must "a reader sees the end" timeout 10 cat "$T/flag.held"
+    must "while the command runs" wait_until 10 up main
+    stop_tend
+    must "status 0, not $STATUS" test "$STATUS" = 0
+}
+for error in ENOSYS EPERM; do
+    in_modes "pid1 subreaper" "F033 close_range fails with $error: the command's descriptors are not kept" \
+        command_alone_holds "$BIN/deny" "close_range=$error" --
+done
+
 # Nothing then tells which descriptors there are.
 # shellcheck disable=SC2016
 NO_PROC=(unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$@"' sh)
@@ -90,6 +106,8 @@ no_nowait() { # ERRNO
 }
 if [ "$EUID" = 0 ]; then
     in_modes "pid1 subreaper" "F033 neither close_range nor /proc: no descriptor leaks" no_proc
+    in_modes "pid1 subreaper" "F033 neither close_range nor /proc: the command's descriptors are not kept" \
+        command_alone_holds "${NO_PROC[@]}" "$BIN/deny" close_range=ENOSYS --
     for error in ENOSYS EPERM; do
         run_case subreaper "F033 neither pwritev2 ($error) nor /proc: messages come through" no_nowait "$error"
     done

@@ -38,7 +38,7 @@ f011_quit() { # FROM
     must "status 0, not $STATUS" test "$STATUS" = 0
 }
 f011_hup() { # FROM
-    service s '' on=any:note pause
+    service s 'stop { grace = "300ms" }' on=any:note pause
     run_tend "$MODE"
     must "start" wait_until 10 up s || return
     service new '' pause
@@ -51,7 +51,7 @@ f011_hup() { # FROM
 # kernel's own, KILL and STOP cannot be refused.
 f011_others() { # FROM
     local signal
-    service s "$FLAP" on=any:note pause
+    service s "$FLAP stop { grace = \"300ms\" }" on=any:note pause
     run_tend "$MODE"
     must "start" wait_until 10 up s || return
     for signal in {1..64}; do
@@ -170,7 +170,7 @@ run_case subreaper "F077 the file of tend's messages is at its limit: no spin" f
 f077_command() {
     mkfifo -m 666 "$T/flag.pipe"
     true <"$T/flag.pipe" &
-    LOG=$T/flag.pipe OUT=$T/flag.pipe run_tend "$MODE" -v -- "$BIN/actor" "$J" main close on=any:note pause
+    LOG=$T/flag.pipe run_tend "$MODE" -v -- "$BIN/actor" "$J" main close on=any:note pause
     must "start" wait_until 10 up main || return
     kill -USR1 "$TEND"
     must "what was sent is sent on" wait_until 10 seen main "got USR1"

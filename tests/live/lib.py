@@ -27,7 +27,7 @@ PID1 = os.environ["TEND_TEST_PID1"].split()
 ONLY = os.environ.get("TEND_TEST_ONLY", "")
 VERBOSE = os.environ.get("TEND_TEST_TIMES") == "1"
 FULL = os.environ.get("TEND_TEST_FULL") == "1"
-# What job control asks of tend holds for a command without it: TEND_TEST_PREFIX="" proves the tests.
+# What is asked of job control holds for a command without tend: TEND_TEST_PREFIX= proves it.
 PREFIX = os.environ.get("TEND_TEST_PREFIX", "tend --").split()
 PATIENCE = 20           # seconds: nobody takes longer unless it never comes
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -132,9 +132,10 @@ def is_pending(pid):
 
 def is_idle(pid):
     """Over a second. One that spins takes what it can get of it."""
-    before = process(pid).ticks
+    before = process(pid)
     time.sleep(1)
-    must(f"{pid} spins", process(pid).ticks - before < TICKS * 0.15)
+    after = process(pid)
+    must(f"{after} spins", not after or after.ticks - before.ticks < TICKS * 0.15)
 
 
 # ---- actors ----
@@ -173,13 +174,13 @@ class Terminal:
 
     all = []            # of this case
 
-    def __init__(self, *command):
+    def __init__(self, *command, controls=True):
         self.name, self.pid, self._status = "out", None, None
         self.master, self.slave = os.openpty()
         self.path = os.ttyname(self.slave)
         self.resize(24, 120)
         if command:
-            self.pid = os.fork() or self._become(command)
+            self.pid = os.fork() or self._become(command, controls)
             os.close(self.slave)
             self.slave = None
         self.text = io.StringIO()
@@ -188,11 +189,11 @@ class Terminal:
         self.screen.logfile_read = self.text
         Terminal.all.append(self)
 
-    def _become(self, command):
+    def _become(self, command, controls):
         try:
             fresh_signals()
             os.setsid()
-            terminal = os.open(self.path, os.O_RDWR)
+            terminal = os.open(self.path, os.O_RDWR | (0 if controls else os.O_NOCTTY))
             for fd in range(3):
                 os.dup2(terminal, fd)
             os.closerange(3, 256)
@@ -266,6 +267,11 @@ class Terminal:
         if self.slave is not None:
             os.close(self.slave)
             self.slave = None
+
+
+def container(*command):
+    """Its session leader is PID 1 of a namespace."""
+    return Terminal(*PID1, "setsid", "-c", *command, controls=False)
 
 
 class Background(subprocess.Popen):
@@ -343,9 +349,9 @@ def case(text, function, *arguments):
         nobody_is_left()
     except Exception as e:
         frames = traceback.extract_tb(e.__traceback__)
-        where = " ".join(f"{f.lineno}" for f in frames 
-                         if Path(f.filename).name == Path(sys.argv[0]).name)
-        lines = [f"{type(e).__name__}: {e} [line {where}]", *evidence()]
+        where = " ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames
+                         if not f.filename.endswith("lib.py"))
+        lines = [f"{type(e).__name__}: {e} [{where}]", *evidence()]
     end_all()
     print(f"{'not ok' if lines else 'ok'} {Plan.tests} - {text}", *lines, sep="\n#   ")
     if VERBOSE:
@@ -356,6 +362,14 @@ def case(text, function, *arguments):
 def skip(text, why):
     Plan.tests += 1
     print(f"ok {Plan.tests} - {text} # SKIP {why}")
+
+
+def pid1(text, function, *arguments):
+    """One that needs a PID namespace."""
+    if PID1:
+        case(text, function, *arguments)
+    else:
+        skip(text, "pid1 is not possible here")
 
 
 def done_testing():

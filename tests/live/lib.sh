@@ -264,6 +264,9 @@ launch() { # ARGUMENT...
         done 2>/dev/null
     fi
 }
+has_become_tend() { # a fork of this shell drops a signal that comes before its exec
+    [ "/proc/$TEND/exe" -ef "$BIN/tend" ]
+}
 # What is expected to end by itself soon: STATUS says how.
 try() { # PROGRAM [ARGUMENT...]
     starts "$MODE"

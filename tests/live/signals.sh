@@ -115,7 +115,7 @@ repeated() {
 TERMS=0
 told_again() {
     TERMS=$((TERMS + 1))
-    ! kill -TERM "$TEND" || ended
+    ! kill -TERM "$TEND" 2>/dev/null || ended
 }
 in_modes "pid1 subreaper user" "F074 repeated TERMs do not put off the KILL of --grace" repeated
 
@@ -135,14 +135,15 @@ in_modes "pid1 subreaper user" "F074 TERM 50 times does not cut a clean-up short
 
 # ---- TERM during the start ----
 f015() { # LAUNCHES
-    local i lost=0
+    local i lost=0 started
     for i in $(seq "$1"); do
         : >"$J"
         launch -- "${ACTOR[@]}" main fork=child pause end on=TERM:exit:5 pause
         nap "0.0$(printf %02d $((RANDOM % 21)))"
+        has_become_tend && started=1 || started=0
         kill -TERM "$TEND" 2>/dev/null
         if ! wait_until 2 ended; then
-            lost=$((lost + 1))
+            lost=$((lost + started))
             kill -TERM "$TEND" 2>/dev/null
         fi
         must "launch $i ends" await_end 10 || return
