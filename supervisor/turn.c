@@ -25,6 +25,7 @@ void turn_shutdown(struct world *w, const char *why, int status)
     w->status = status;
     observe_shutdown(w, why);
     engine_shutdown(&w->engine, w->now);
+    config_stop(w);
 }
 
 /* ---- deaths ---- */
@@ -223,7 +224,7 @@ static void expire(struct world *w)
 
 static bool all_down(const struct world *w)
 {
-    return !w->loader && engine_idle(&w->engine);
+    return (!w->loader || w->engine.shutdown) && engine_idle(&w->engine);
 }
 
 static const struct service *find_main(const struct world *w)
