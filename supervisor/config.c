@@ -248,6 +248,14 @@ void config_abandon(struct world *w)
         kill_loader(w, loader);
 }
 
+void config_stop(struct world *w)
+{
+    if (!w->loader)
+        return;
+    stop_reading(w);
+    process_signal_group(w->loader, SIGKILL);
+}
+
 void config_close(struct world *w)
 {
     free(w->reply.data);

@@ -27,6 +27,7 @@ void turn_shutdown(struct world *w, const char *why, int status)
     engine_shutdown(&w->engine, w->now);
     if (w->deadline != NEVER && w->engine.gone_by == NEVER)
         engine_limit(&w->engine, w->now, w->now + w->deadline);
+    config_stop(w);
 }
 
 /* ---- deaths ---- */
@@ -229,7 +230,7 @@ static void expire(struct world *w)
 
 static bool all_down(const struct world *w)
 {
-    return !w->loader && engine_idle(&w->engine);
+    return (!w->loader || w->engine.shutdown) && engine_idle(&w->engine);
 }
 
 static const struct service *find_main(const struct world *w)

@@ -204,6 +204,8 @@ int config_take(struct world *, struct conf_set *);
 void config_read(struct world *);
 /* It has ended. */
 void config_ended(struct world *);
+/* Nobody needs what it would say. */
+void config_stop(struct world *);
 /* Its time is over: KILL, and the next time it is left to itself, as the kernel holds it. */
 void config_late(struct world *, struct child *loader);
 /* A shutdown takes no set any more. */

@@ -75,7 +75,8 @@ command_alone_holds() { # WRAPPER...
     must "a reader sees the end" timeout 10 cat "$T/flag.held"
     must "while the command runs" wait_until 10 up main
     stop_tend
-    must "status 0, not $STATUS" test "$STATUS" = 0
+    # The leak check at the end reads /proc, even to learn that it is not wanted.
+    sanitized || must "status 0, not $STATUS" test "$STATUS" = 0
 }
 for error in ENOSYS EPERM; do
     in_modes "pid1 subreaper" "F033 close_range fails with $error: the command's descriptors are not kept" \

@@ -96,7 +96,9 @@ def redrawn():
     t = tend("-c", CONF)
     happens("last", "up")
     os.kill(t.pid, lib.signal.SIGTERM)
-    shown, rows = check(read_to_end(t))
+    text = read_to_end(t)
+    shown, rows = check(text)
+    must("what is over is not drawn any more", "waiting for slow" not in text.split("slow: done")[1])
     start = [row for row in shown if "waiting for slow (pid " in row]
     stop = [row for row in shown if re.search(r"last \(pid .* has [012]\.\d s left", row)]
     must(f"it is drawn again: {shown}", len(start) >= 4 and len(stop) >= 4)

@@ -56,7 +56,7 @@ same_moment() { # TEXT MS MS
 # ---- what it tells ----
 told() {
     service base "before_start = $(actor before exit=0) stop { command = $(actor hook exit=2) }" on=TERM:exit:0 pause
-    service stubborn 'requires = {base} stop { grace = "300ms" }' ignore=TERM fork=kid ignore=TERM pause end pause
+    service stubborn 'requires = {base} stop { grace = "300ms" }' ignore=TERM fork=kid setsid ignore=TERM pause end pause
     service odd 'restart { policy = never }' kill=SEGV
     conf 'service nowhere { command = {"/nowhere/here is a blank"} restart { policy = never } }'
     run_tend "$MODE" -c "$CONF" --record "$R"
