@@ -52,7 +52,6 @@ int config_load(struct world *w)
     }
     child_add(&w->children, pid, CHILD_LOADER, NULL)->deadline = w->now + CONFIG_LOAD_TIME;
     w->loader = pid;
-    w->loader_killed = false;
     w->childless = false;
     w->loader_fd = ends[0];
     w->reply.size = 0;
@@ -217,35 +216,6 @@ void config_ended(struct world *w)
         if (config_load(w))
             log_warn("reload");
     }
-}
-
-static void kill_loader(struct world *w, struct child *loader)
-{
-    process_signal_group(loader->pid, SIGKILL);
-    loader->deadline = w->now + CONFIG_KILL_TIME;
-    w->loader_killed = true;
-}
-
-void config_late(struct world *w, struct child *loader)
-{
-    if (!w->loader_killed) {
-        log_warnx("config: not loaded in time");
-        kill_loader(w, loader);
-        return;
-    }
-    log_warnx("config: KILL has no effect on the loading process");
-    child_remove(&w->children, loader->pid);
-    config_ended(w);
-}
-
-void config_abandon(struct world *w)
-{
-    struct child *loader = w->loader ? child_find(&w->children, w->loader) : NULL;
-
-    stop_reading(w);
-    config_close(w);
-    if (loader && !w->loader_killed)
-        kill_loader(w, loader);
 }
 
 void config_stop(struct world *w)

@@ -120,7 +120,6 @@ struct world {
     /* config */
     char *const *paths; /* NULL: the default places */
     pid_t loader;
-    bool loader_killed;
     int loader_fd;
     struct pack reply;
     bool crowded;    /* many were started: memory to be given back when that is over */
@@ -193,7 +192,7 @@ uint64_t roster_tick(void);
 
 /* config.c */
 /* A loader that says nothing for so long is not waited for. */
-enum { CONFIG_LOAD_TIME = 20000, CONFIG_KILL_TIME = 5000 };
+enum { CONFIG_LOAD_TIME = 20000 };
 /* Makes room for more of a loader's answer; false when it is too large. */
 bool config_room(struct pack *);
 /* Starts the loading child; -1 with errno. */
@@ -206,10 +205,6 @@ void config_read(struct world *);
 void config_ended(struct world *);
 /* Nobody needs what it would say. */
 void config_stop(struct world *);
-/* Its time is over: KILL, and the next time it is left to itself, as the kernel holds it. */
-void config_late(struct world *, struct child *loader);
-/* A shutdown takes no set any more. */
-void config_abandon(struct world *);
 void config_close(struct world *);
 
 /* observe.c */
