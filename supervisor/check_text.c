@@ -315,7 +315,7 @@ static void print_hint(const struct check_plan *p)
            p->too_long ? "the deadline" : "the worst case");
     printf("  Kubernetes  terminationGracePeriodSeconds: %lld\n", seconds);
     printf("  Compose     stop_grace_period: %llds\n", seconds);
-    printf("  Docker      docker stop --time %lld\n", seconds);
+    printf("  Docker      docker stop -t %lld\n", seconds);
     printf("  Podman      podman run --stop-timeout %lld\n", seconds);
 }
 

@@ -89,6 +89,7 @@ static void put_how(struct text *t, const struct service_exit *e)
     if (e->how == EXIT_LOST)
         put_word(t, "exit", "lost");
     put_number(t, "core", e->core);
+    put_number(t, "oom", e->oom);
 }
 
 size_t history_fields(const struct history_record *r, char *buf, size_t size)

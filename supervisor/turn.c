@@ -206,8 +206,6 @@ static void expire(struct world *w)
 {
     struct child *c;
 
-    bool overdue = w->engine.overdue;
-
     if (w->now >= w->kill_at) {
         w->kill_at = NEVER;
         log_info("the grace period is over: KILL to all");
@@ -215,9 +213,9 @@ static void expire(struct world *w)
     }
     if (w->now >= w->resume_at)
         entrypoint_resume(w);
-    engine_expire(&w->engine, w->now);
-    if (w->engine.overdue && !overdue)
+    if (w->now >= w->engine.kill_at && !w->engine.overdue)
         log_info("deadline: KILL to all that is left, in no order");
+    engine_expire(&w->engine, w->now);
     while ((c = child_expired(&w->children, w->now))) {
         log_warnx("config: not loaded in time");
         process_signal_group(c->pid, SIGKILL);

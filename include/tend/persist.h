@@ -72,7 +72,8 @@ const struct persist_record *persist_find(const struct persist_area *, unsigned 
 void persist_load(const struct persist_record *, struct service *);
 
 /* A loaded service was saved between the decision to fork (its main process or its stop command)
- * and the pid: a child that no record names may be its own. */
+ * and the pid: a child that no record names may be its own. A record whose exit was written ahead
+ * names only a zombie: a child of that number is another one. */
 bool persist_forking(const struct service *);
 
 /* Whose exit was written ahead: where one of these two (0: none) is still a zombie of ours, it is

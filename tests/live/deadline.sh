@@ -254,13 +254,16 @@ in_modes "pid1 subreaper" "F039 so is a command, and what it leaves behind" alwa
 stop_under_way() {
     service keeper '' on=TERM:exit:0 pause
     cp "$CONF" "$T/flag.conf"
-    service removed 'stop { grace = "60s" }' "$DEAF" pause
-    run_tend "$MODE" -c "$CONF" --deadline 2s
-    must "start" wait_until 10 up keeper removed || return
+    chain 2 'stop { grace = "60s" }' "$DEAF" pause
+    run_tend "$MODE" -c "$CONF" --deadline 4s
+    must "start" wait_until 10 up keeper c1 c2 || return
+    must "watched" watch c2
     cp "$T/flag.conf" "$CONF"
     kill -HUP "$TEND"
-    must "it is being stopped" wait_until 10 seen removed "got TERM" || return
-    gone_by 2000
+    must "it is being stopped" wait_until 10 seen c2 "got TERM" || return
+    gone_by 4000
+    within "half of three seconds" "$(died c2)" 1450
+    must "the other half is for the next one" seen c1 "got TERM"
 }
 in_modes "pid1 subreaper" "a stop that was under way is shortened" stop_under_way
 

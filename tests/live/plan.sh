@@ -90,7 +90,7 @@ END
 Give tend 50s before it is killed (the worst case and 1s of reserve):
   Kubernetes  terminationGracePeriodSeconds: 50
   Compose     stop_grace_period: 50s
-  Docker      docker stop --time 50
+  Docker      docker stop -t 50
   Podman      podman run --stop-timeout 50
 END
     must "the number for those who stop us" is part 'Give tend' '  Podman'

@@ -138,10 +138,11 @@ remains() {
 in_modes "pid1 subreaper" "what is left of a service" remains
 
 dead_child() {
-    service s 'stop { grace = "1500ms" }' ignore=TERM fork=kid exit=0 end fork=other setsid ignore=TERM pause end pause
+    service s 'stop { grace = "1500ms" }' ignore=TERM fork=kid on=TERM:exit:0 pause end fork=other setsid ignore=TERM pause end pause
     run_tend "$MODE"
-    must "start" wait_until 10 up s other || return
+    must "start" wait_until 10 up s kid other || return
     stop_tend
+    must "the child has ended" seen kid "exit 0"
     must "those who live" told_wait "s \(pid $(pid_of s) \(actor\) S[^,]*, pid $(pid_of other) \(actor\) S"
     must "not a dead child that its parent has to wait for" not told_wait " Z"
 }

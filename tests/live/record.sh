@@ -252,6 +252,7 @@ torn() {
     stop_tend
     must "all but one line are whole: $(but_for_gaps "$R")" \
         test "$(but_for_gaps "$R" | cut -d: -f1 | sort -u | wc -l)" -le 1
+    must "no two in one" not recorded 'seq=.*seq='
     must "it ends with the end" recorded 'kind=shutdown age='
 }
 run_case subreaper "half a line does not spoil the next one" torn
