@@ -418,6 +418,23 @@ static bool is_success(const struct conf_success *success, const struct service_
            conf_success_has_code(success, exit_shell_code(exit));
 }
 
+static bool any_left(const struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && w->engine.graph.at[i]->state == SERVICE_STUCK)
+            return true;
+    return false;
+}
+
+/* Somebody whom KILL did not end is left: that is no success, and of a main service it is what it
+ * would end with. */
+static int status_of_rest(const struct world *w, const struct service *m)
+{
+    if (m && m->state == SERVICE_STUCK)
+        return 128 + SIGKILL;
+    return w->status == 0 && any_left(w) ? 1 : w->status;
+}
+
 static int exit_status(const struct world *w)
 {
     const struct service *m = find_main(w);
@@ -425,10 +442,18 @@ static int exit_status(const struct world *w)
     if (w->strict && w->killed)
         return WORLD_KILLED;
     if (!m || m->last_exit.how == EXIT_NONE || w->in_vain)
-        return w->status;
+        return status_of_rest(w, m);
     if (w->entrypoint && is_success(&m->conf->success, &m->last_exit))
         return 0;
     return exit_shell_code(&m->last_exit);
+}
+
+/* Our own end comes before the deadline too. */
+static msec time_for_last_words(const struct world *w)
+{
+    msec left = w->engine.gone_by == NEVER ? NEVER : (w->engine.gone_by - loop_now()) / 2;
+
+    return earlier(left, LAST_WORDS_TIME);
 }
 
 int turn_run(struct world *w)
@@ -444,6 +469,6 @@ int turn_run(struct world *w)
     while (!w->over)
         turn(w);
     observe_report(w);
-    log_drain(LAST_WORDS_TIME);
+    log_drain(time_for_last_words(w));
     return exit_status(w);
 }

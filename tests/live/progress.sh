@@ -177,7 +177,7 @@ in_modes "pid1 subreaper" "what belongs to no service" strays
 # A name may be anything that a terminal would obey.
 odd_name() {
     conf 'service s { stop { grace = "1500ms" }' \
-        "command = {\"/bin/sh\", \"-c\", \"printf 'a\\\\033[2J(b\\\\n' >/proc/\$\$/comm; trap '' TERM; exec 9<$T/flag.fifo; \\\"\$0\\\" \\\"\$@\\\"; read x <&9; :\", $(quoted "$BIN/actor" "$J" child note=up)}}"
+        "command = {\"/bin/sh\", \"-c\", \"printf 'a\\\\033[2J(b\\\\n' >/proc/\$\$/comm; trap '' TERM; exec 9<$T/flag.fifo; \\\"\$0\\\" \\\"\$@\\\"; read x <&9; :\", $(quoted "$BIN/actor" "$J" child note=up exit=0)}}"
     mkfifo "$T/flag.fifo"
     exec {reader}<>"$T/flag.fifo"
     run_tend "$MODE"
