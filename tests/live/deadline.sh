@@ -67,9 +67,10 @@ f039_ten() {
     must "the log says why" said 'deadline: KILL to all'
     must "the first one had half a second: $(died c10)" test "$(died c10)" -ge 500
     must "the last one lived until the order was waived: $(died c1)" test "$(died c1)" -ge 2250
-    for i in $(seq 9); do
+    for i in $(seq 9); do # who watches them is as late as the scheduler has it
         never "c$i" "got TERM" ||
-            must "c$i is told when c$((i + 1)) is gone" test "$(told "c$i")" -ge "$(died "c$((i + 1))")"
+            must "c$i is told when c$((i + 1)) is gone" \
+                test "$(told "c$i")" -ge $(($(died "c$((i + 1))") - 50))
     done
     must "some were told in their turn" seen c8 "got TERM"
 }
