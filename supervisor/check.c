@@ -130,6 +130,8 @@ static int tell_plan(const struct conf_set *set, msec deadline, enum check_forma
 
     if (deadline == NEVER && set->supervisor.deadline)
         deadline = set->supervisor.deadline;
+    if (deadline == 0) /* none, whatever the config says */
+        deadline = NEVER;
     if (check_plan_make(&plan, set, deadline))
         return no_system("--check");
     status = print_plan(&plan, format);

@@ -140,7 +140,7 @@ static int open_world(struct world *w, struct options *o)
     w->strict = o->strict;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
     w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up = w->progress.next = NEVER;
-    w->deadline = o->deadline;
+    w->deadline = o->deadline ? o->deadline : NEVER; /* 0: none, whatever the config says */
     w->deadline_given = o->deadline != NEVER;
     engine_init(&w->engine, observe_change, w);
     open_terminal(w, o);

@@ -209,12 +209,15 @@ static void expire(struct world *w)
     if (w->now >= w->kill_at) {
         w->kill_at = NEVER;
         log_info("the grace period is over: KILL to all");
+        turn_shutdown(w, "the grace period is over", 0);
         engine_hurry(&w->engine, w->now);
     }
     if (w->now >= w->resume_at)
         entrypoint_resume(w);
-    if (w->now >= w->engine.kill_at && !w->engine.overdue)
+    if (w->now >= w->engine.kill_at && !w->engine.overdue) {
         log_info("deadline: KILL to all that is left, in no order");
+        turn_shutdown(w, "deadline", 0);
+    }
     engine_expire(&w->engine, w->now);
     while ((c = child_expired(&w->children, w->now))) {
         log_warnx("config: not loaded in time");

@@ -75,6 +75,44 @@ f111_deadline() {
 }
 in_modes "subreaper user" "F111 KILL has no effect, and a deadline" f111_deadline
 
+# The same in state D: a process that waits for a file system which has died.
+f111_dead_filesystem() { # KEYS-OF-TEND...
+    mkdir -p "$T/fs"
+    "$BIN/hangfs" "$T/fs" "$T/flag.server" /bin/true 2>/dev/null || {
+        LACKING='a FUSE file system'
+        return
+    }
+    kill -KILL "$(cat "$T/flag.server")"
+    rm "$T/flag.server"
+    WRAP=("$BIN/hangfs" "$T/fs" "$T/flag.server")
+    no_leak_check
+    conf 'service web {' 'requires = {base} stop { grace = "300ms" }' \
+        "command = {\"$(command -v cat)\", \"$T/fs/x\"}" '}'
+    service base '' on=TERM:exit:0 pause
+    run_tend "$MODE" -c "$CONF" "$@"
+    must "start" wait_until 10 up base || return
+    local web
+    wait_until 10 said 'web: ready, pid' && web=$(sed -n 's/^tend: web: ready.*pid //p' "$LOG")
+    must "it waits for the file system" wait_until 10 grep -q request_wait "/proc/$web/wchan"
+    nap 0.1 # for the other side to read the request
+    begin_stop
+    must "tend ends" await_end 30
+    must "it was not ended" state_of "$web" D
+    must "named, with its state and where it waits" \
+        said "^tend: web: KILL has no effect on pid $web \(cat\), state D, in [a-z_]*fuse|request_wait"
+    must "what it depends on is stopped" said '^tend: base: down after'
+    must "somebody was left, so not $STATUS" test "$STATUS" != 0
+    kill -KILL "$(cat "$T/flag.server")"
+    must "with the file system it goes" wait_until 10 gone "$web"
+}
+state_of() { # PID STATE
+    [ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null)" = "$2" ]
+}
+if [ "$EUID" = 0 ]; then
+    run_case subreaper "F111 state D: named and left, as planned" f111_dead_filesystem
+    run_case subreaper "F111 state D, and a deadline" f111_dead_filesystem --deadline 2s
+fi
+
 # The kernel keeps a PID 1 until nobody is left in its namespace; what tend could do is done.
 has_let_go() {
     [ -z "$(tr -d '\0' <"/proc/$TEND/cmdline")" ]
