@@ -1,10 +1,10 @@
 #include "tend/history.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "tend/text.h"
 #include "tend/units.h"
 
 /* ---- the ring ---- */
@@ -137,35 +137,17 @@ struct history_record history_from_change(const struct engine_change *c)
 
 /* ---- for people ---- */
 
-struct text {
-    char *at;
-    size_t n, size;
-};
-
-PRINTF(2, 3)
-static void put(struct text *t, const char *format, ...)
-{
-    va_list list;
-    int n;
-
-    va_start(list, format);
-    n = vsnprintf(t->at + t->n, t->size - t->n, format, list);
-    va_end(list);
-    if (n > 0)
-        t->n = (size_t)n < t->size - t->n ? t->n + (size_t)n : t->size - 1;
-}
-
 static void put_duration(struct text *t, const char *before, msec duration)
 {
     char buf[UNITS_DURATION_MAX];
 
-    put(t, "%s%s", before, units_duration_short(duration, buf));
+    text_put(t, "%s%s", before, units_duration_short(duration, buf));
 }
 
 static void put_pid(struct text *t, const struct history_record *r)
 {
     if (r->pid)
-        put(t, ", pid %d", (int)r->pid);
+        text_put(t, ", pid %d", (int)r->pid);
 }
 
 static const char *plural(unsigned n, const char *one, const char *more)
@@ -183,24 +165,24 @@ static void put_process(struct text *t, const struct history_record *r)
     };
     static_assert(ARRAY_SIZE(names) == HISTORY_PROCESS_COUNT, "a name for each process");
 
-    put(t, "%s", names[r->process]);
+    text_put(t, "%s", names[r->process]);
 }
 
 static void put_exit(struct text *t, const struct history_record *r)
 {
     char buf[EXIT_TEXT_MAX];
 
-    put(t, "%s", exit_text(&r->exit, buf));
+    text_put(t, "%s", exit_text(&r->exit, buf));
 }
 
 /* "could not execute "/x": No such file", "could not start: user: Operation not permitted". */
 static void put_error(struct text *t, const struct history_record *r)
 {
     if (r->what[0] && r->step && !strcmp(r->step, "exec"))
-        put(t, "could not execute \"%s\": ", r->what);
+        text_put(t, "could not execute \"%s\": ", r->what);
     else
-        put(t, "could not start: %s%s", r->step ? r->step : "", r->step ? ": " : "");
-    put(t, "%s", strerror(r->error));
+        text_put(t, "could not start: %s%s", r->step ? r->step : "", r->step ? ": " : "");
+    text_put(t, "%s", strerror(r->error));
 }
 
 static void put_stopping(struct text *t, const struct history_record *r)
@@ -209,9 +191,9 @@ static void put_stopping(struct text *t, const struct history_record *r)
         put_process(t, r);
         put_error(t, r);
     } else if (r->cause != CAUSE_EXIT) {
-        put(t, "stopping (%s)", service_cause_text((enum service_cause)r->cause));
+        text_put(t, "stopping (%s)", service_cause_text((enum service_cause)r->cause));
     } else if (r->process == HISTORY_BEFORE && (r->exit.how != EXIT_CODE || r->exit.number != 0)) {
-        put(t, "before_start failed: ");
+        text_put(t, "before_start failed: ");
         put_exit(t, r);
     } else {
         put_process(t, r);
@@ -227,7 +209,7 @@ static bool was_stopping(const struct history_record *r)
 
 static void put_down(struct text *t, const struct history_record *r)
 {
-    put(t, "down");
+    text_put(t, "down");
     if (was_stopping(r) && r->cause != CAUSE_EXIT)
         put_duration(t, " after ", r->age);
 }
@@ -237,12 +219,12 @@ static void put_pending(struct text *t, const struct history_record *r)
     if (r->process == HISTORY_BEFORE && was_stopping(r)) {
         put_duration(t, "before_start done after ", r->age);
     } else if (r->what[0]) {
-        put(t, "failed: needs %s", r->what);
+        text_put(t, "failed: needs %s", r->what);
     } else if (was_stopping(r)) {
         put_down(t, r);
-        put(t, ", to start again");
+        text_put(t, ", to start again");
     } else {
-        put(t, r->from == SERVICE_BACKOFF ? "next try" : "to start");
+        text_put(t, r->from == SERVICE_BACKOFF ? "next try" : "to start");
     }
 }
 
@@ -250,14 +232,14 @@ static void put_backoff(struct text *t, const struct history_record *r)
 {
     if (r->cause == CAUSE_FORK) {
         put_error(t, r);
-        put(t, ", ");
+        text_put(t, ", ");
     }
     if (r->next > 0)
         put_duration(t, "next try in ", r->next);
     else
-        put(t, "next try at once");
+        text_put(t, "next try at once");
     if (r->tries > 1 && r->cause != CAUSE_FORK)
-        put(t, " (%u in a row)", r->tries);
+        text_put(t, " (%u in a row)", r->tries);
 }
 
 static void put_killing(struct text *t, const struct history_record *r)
@@ -265,24 +247,24 @@ static void put_killing(struct text *t, const struct history_record *r)
     if (r->event == EVENT_DEADLINE)
         put_duration(t, "not gone after ", r->age);
     else
-        put(t, r->event == EVENT_EXITED ? "what it left behind goes" : "hurry");
-    put(t, ": KILL");
+        text_put(t, r->event == EVENT_EXITED ? "what it left behind goes" : "hurry");
+    text_put(t, ": KILL");
 }
 
 static void put_failed(struct text *t, const struct history_record *r)
 {
-    put(t, "failed: ");
+    text_put(t, "failed: ");
     if (r->cause == CAUSE_BEFORE)
-        put(t, "before_start: ");
+        text_put(t, "before_start: ");
     if (r->cause == CAUSE_EXEC)
-        put(t, "%s", strerror(r->error));
+        text_put(t, "%s", strerror(r->error));
     else if (r->cause == CAUSE_EXIT || r->cause == CAUSE_BEFORE)
         put_exit(t, r);
     else
-        put(t, "%s", service_cause_text((enum service_cause)r->cause));
+        text_put(t, "%s", service_cause_text((enum service_cause)r->cause));
     if (!r->count)
         return;
-    put(t, ", gave up after %u %s", r->count, plural(r->count, "start", "starts"));
+    text_put(t, ", gave up after %u %s", r->count, plural(r->count, "start", "starts"));
     put_duration(t, " in ", r->next);
 }
 
@@ -296,17 +278,17 @@ static void put_state(struct text *t, const struct history_record *r)
         put_pending(t, r);
         break;
     case SERVICE_STARTING:
-        put(t, r->process == HISTORY_BEFORE ? "starting, before_start first" : "starting");
+        text_put(t, r->process == HISTORY_BEFORE ? "starting, before_start first" : "starting");
         put_pid(t, r);
         break;
     case SERVICE_RUNNING:
-        put(t, "ready");
+        text_put(t, "ready");
         if (r->age)
             put_duration(t, " after ", r->age);
         put_pid(t, r);
         break;
     case SERVICE_DONE:
-        put(t, "done: ");
+        text_put(t, "done: ");
         put_exit(t, r);
         put_duration(t, " after ", r->age);
         break;
@@ -317,7 +299,8 @@ static void put_state(struct text *t, const struct history_record *r)
         put_killing(t, r);
         break;
     case SERVICE_STUCK:
-        put(t, "KILL has no effect on %u %s", r->count, plural(r->count, "process", "processes"));
+        text_put(t, "KILL has no effect on %u %s", r->count,
+                 plural(r->count, "process", "processes"));
         break;
     case SERVICE_BACKOFF:
         put_backoff(t, r);
@@ -334,22 +317,22 @@ static void put_signal(struct text *t, const struct history_record *r)
 {
     char buf[EXIT_TEXT_MAX];
 
-    put(t, "%s to ",
-        exit_text(&(struct service_exit){.how = EXIT_SIGNAL, .number = r->number}, buf));
+    text_put(t, "%s to ",
+             exit_text(&(struct service_exit){.how = EXIT_SIGNAL, .number = r->number}, buf));
     if (r->pid)
-        put(t, "%s %d", r->group ? "group" : "pid", (int)r->pid);
+        text_put(t, "%s %d", r->group ? "group" : "pid", (int)r->pid);
     if (r->pid && r->count)
-        put(t, " and %u more", r->count);
+        text_put(t, " and %u more", r->count);
     else if (!r->pid && !r->count)
-        put(t, "all");
+        text_put(t, "all");
     else if (!r->pid)
-        put(t, "%u %s", r->count, plural(r->count, "process", "processes"));
+        text_put(t, "%u %s", r->count, plural(r->count, "process", "processes"));
 }
 
 static void put_forked(struct text *t, const struct history_record *r)
 {
     put_process(t, r);
-    put(t, "starting");
+    text_put(t, "starting");
     put_pid(t, r);
 }
 
@@ -371,13 +354,13 @@ static void put_event(struct text *t, const struct history_record *r)
         put_pid(t, r);
         break;
     case HISTORY_STRAY:
-        put(t, "reaped %u %s of no service", r->count, plural(r->count, "orphan", "orphans"));
+        text_put(t, "reaped %u %s of no service", r->count, plural(r->count, "orphan", "orphans"));
         break;
     case HISTORY_SHUTDOWN:
         if (r->age)
             put_duration(t, "shutdown complete in ", r->age);
         else
-            put(t, "shutdown begins");
+            text_put(t, "shutdown begins");
         break;
     case HISTORY_KIND_COUNT:
         break;
@@ -392,7 +375,7 @@ size_t history_text(const struct history_record *r, char *buf, size_t size)
         return 0;
     buf[0] = '\0';
     if (r->name[0])
-        put(&t, "%s: ", r->name);
+        text_put(&t, "%s: ", r->name);
     put_event(&t, r);
     return t.n;
 }

@@ -1,28 +1,9 @@
 /* A record for programs. */
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "tend/history.h"
+#include "tend/text.h"
 #include "tend/units.h"
-
-struct text {
-    char *at;
-    size_t n, size;
-};
-
-PRINTF(2, 3)
-static void put(struct text *t, const char *format, ...)
-{
-    va_list list;
-    int n;
-
-    va_start(list, format);
-    n = vsnprintf(t->at + t->n, t->size - t->n, format, list);
-    va_end(list);
-    if (n > 0)
-        t->n = (size_t)n < t->size - t->n ? t->n + (size_t)n : t->size - 1;
-}
 
 static const char *const kinds[] = {
     [HISTORY_STATE] = "state", [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
@@ -57,18 +38,18 @@ static void put_word(struct text *t, const char *key, const char *value)
 {
     if (!value || !*value)
         return;
-    put(t, " %s=", key);
+    text_put(t, " %s=", key);
     for (; *value; value++)
         if (*value > ' ' && *value <= '~' && *value != '\\')
-            put(t, "%c", *value);
+            text_put(t, "%c", *value);
         else
-            put(t, "\\x%02x", (unsigned char)*value);
+            text_put(t, "\\x%02x", (unsigned char)*value);
 }
 
 static void put_number(struct text *t, const char *key, int64_t value)
 {
     if (value)
-        put(t, " %s=%lld", key, (long long)value);
+        text_put(t, " %s=%lld", key, (long long)value);
 }
 
 static void put_change(struct text *t, const struct history_record *r)
@@ -83,7 +64,7 @@ static void put_how(struct text *t, const struct service_exit *e)
     char name[UNITS_SIGNAL_MAX];
 
     if (e->how == EXIT_CODE)
-        put(t, " exit=%d", e->number);
+        text_put(t, " exit=%d", e->number);
     if (e->how == EXIT_SIGNAL)
         put_word(t, "killed_by", units_signal_name(e->number, name));
     if (e->how == EXIT_LOST)
@@ -100,8 +81,8 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
     if (size == 0)
         return 0;
     buf[0] = '\0';
-    put(&t, "seq=%llu at=%lld kind=%s", (unsigned long long)r->sequence, (long long)r->at,
-        kinds[r->kind]);
+    text_put(&t, "seq=%llu at=%lld kind=%s", (unsigned long long)r->sequence, (long long)r->at,
+             kinds[r->kind]);
     put_word(&t, "service", r->name);
     if (r->kind == HISTORY_STATE)
         put_change(&t, r);

@@ -1,39 +1,21 @@
 /* What is waited for, told while it is: who, its processes, and how long yet. On a terminal one
  * line that is drawn again and again, elsewhere a line now and then. */
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tend/log.h"
 #include "tend/terminal.h"
+#include "tend/text.h"
 #include "tend/units.h"
 #include "tend/world.h"
 
 /* A wait that is shorter is not told; a line is drawn again, or told again, after so long. */
 enum { WAIT = 1000, REDRAW = 200, AGAIN_MAX = 30000 };
-enum { TOLD_PROCESSES = 3 };
+enum { TOLD_PROCESSES = 3, LINE_MAX_BYTES = 400 };
 
 /* In the place of a slot: what belongs to no service. */
 #define STRAYS UINT_MAX
-
-struct line {
-    char text[400];
-    size_t n;
-};
-
-PRINTF(2, 3)
-static void put(struct line *l, const char *format, ...)
-{
-    va_list list;
-    int n;
-
-    va_start(list, format);
-    n = vsnprintf(l->text + l->n, sizeof l->text - l->n, format, list);
-    va_end(list);
-    if (n > 0)
-        l->n = (size_t)n < sizeof l->text - l->n ? l->n + (size_t)n : sizeof l->text - 1;
-}
 
 /* ---- who ---- */
 
@@ -91,7 +73,7 @@ static bool find_wait(const struct world *w, struct wait *wait)
 }
 
 /* Of one command there is nothing to count. */
-static void put_count(struct line *l, const struct world *w)
+static void put_count(struct text *l, const struct world *w)
 {
     unsigned done = 0, all = 0;
 
@@ -103,23 +85,23 @@ static void put_count(struct line *l, const struct world *w)
         done += w->engine.shutdown ? !service_live(s) : s->ready || s->state == SERVICE_DONE;
     }
     if (all)
-        put(l, "%s %u/%u, ", w->engine.shutdown ? "stopping" : "ready", done, all);
+        text_put(l, "%s %u/%u, ", w->engine.shutdown ? "stopping" : "ready", done, all);
 }
 
 /* ---- what it does ---- */
 
-static void put_process(struct line *l, const struct world *w, pid_t pid,
+static void put_process(struct text *l, const struct world *w, pid_t pid,
                         const struct process_stat *p)
 {
     char command[32], where[64];
 
     observe_read_word(w, pid, "comm", command, sizeof command);
     observe_read_where(w, pid, where, sizeof where);
-    put(l, "%spid %d (%s) %c%s%s", l->text[l->n - 1] == '(' ? "" : ", ", (int)pid, command,
-        p->state, *where ? " in " : "", where);
+    text_put(l, "%spid %d (%s) %c%s%s", l->at[l->n - 1] == '(' ? "" : ", ", (int)pid, command,
+             p->state, *where ? " in " : "", where);
 }
 
-static unsigned put_own(struct line *l, const struct world *w, pid_t pid)
+static unsigned put_own(struct text *l, const struct world *w, pid_t pid)
 {
     struct process_stat p;
 
@@ -130,7 +112,7 @@ static unsigned put_own(struct line *l, const struct world *w, pid_t pid)
 }
 
 /* One that is dead already waits for its parent, not we for it. */
-static unsigned put_other(struct line *l, const struct world *w, pid_t pid)
+static unsigned put_other(struct text *l, const struct world *w, pid_t pid)
 {
     struct process_stat p;
 
@@ -148,12 +130,12 @@ static bool is_of(const struct world *w, const struct service *s, const struct p
     return !s || w->entrypoint || (leader && (p->session == leader || p->pgrp == leader));
 }
 
-static void put_processes(struct line *l, struct world *w, const struct service *s)
+static void put_processes(struct text *l, struct world *w, const struct service *s)
 {
     unsigned told = 0;
 
     roster_open(w);
-    put(l, " (");
+    text_put(l, " (");
     if (s) {
         const struct members *m = &world_life(w, s)->members;
         told += put_own(l, w, s->pid);
@@ -166,41 +148,41 @@ static void put_processes(struct line *l, struct world *w, const struct service 
             !(s && members_has(&world_life(w, s)->members, w->unknown[i].pid, w->unknown[i].born)))
             told += put_other(l, w, w->unknown[i].pid);
     if (told)
-        put(l, ")");
+        text_put(l, ")");
     else
-        l->text[l->n -= 2] = '\0';
+        l->at[l->n -= 2] = '\0';
 }
 
 /* Tenths of a second where it is short: it is read while it passes. */
-static void put_left(struct line *l, msec left)
+static void put_left(struct text *l, msec left)
 {
     char time[UNITS_DURATION_MAX];
 
     if (left < 0)
         left = 0;
     if (left < 10000)
-        put(l, "%d.%d s left", (int)(left / 1000), (int)(left % 1000 / 100));
+        text_put(l, "%d.%d s left", (int)(left / 1000), (int)(left % 1000 / 100));
     else
-        put(l, "%s left", units_duration_short(left, time));
+        text_put(l, "%s left", units_duration_short(left, time));
 }
 
-static void put_service(struct line *l, struct world *w, const struct service *s, msec until)
+static void put_service(struct text *l, struct world *w, const struct service *s, msec until)
 {
     bool left = w->entrypoint && !s->pid, has = until != NEVER && is_stopping(s) && !left;
 
-    put(l, "%s%s", left ? "left behind by " : has ? "" : "waiting for ", service_name(s));
+    text_put(l, "%s%s", left ? "left behind by " : has ? "" : "waiting for ", service_name(s));
     put_processes(l, w, s);
     if (until == NEVER)
         return;
-    put(l, has ? " has " : ", ");
+    text_put(l, has ? " has " : ", ");
     put_left(l, until - w->now);
 }
 
-static void put_strays(struct line *l, struct world *w, msec until)
+static void put_strays(struct text *l, struct world *w, msec until)
 {
-    put(l, "processes of no service");
+    text_put(l, "processes of no service");
     put_processes(l, w, NULL);
-    put(l, " have ");
+    text_put(l, " have ");
     put_left(l, until - w->now);
 }
 
@@ -215,7 +197,8 @@ static bool may_draw(const struct world *w)
 static void tell(struct world *w, const struct wait *wait)
 {
     struct progress *p = &w->progress;
-    struct line l = {.n = 0};
+    char line[LINE_MAX_BYTES] = "";
+    struct text l = {line, 0, sizeof line};
 
     put_count(&l, w);
     if (wait->s)
@@ -223,15 +206,15 @@ static void tell(struct world *w, const struct wait *wait)
     else
         put_strays(&l, w, wait->until);
     if (wait->others)
-        put(&l, ", and %u more", wait->others);
+        text_put(&l, ", and %u more", wait->others);
     p->drawn = may_draw(w);
     p->until = wait->until;
     if (p->drawn) {
-        log_live(l.text);
+        log_live(line);
         p->next = w->now + REDRAW;
         return;
     }
-    log_info("%s", l.text);
+    log_info("%s", line);
     p->again = !p->again ? WAIT : p->again < AGAIN_MAX / 2 ? p->again * 2 : AGAIN_MAX;
     p->next = w->now + p->again;
 }

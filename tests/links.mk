@@ -18,7 +18,7 @@ $(BUILD)/tests/unit/test_cgroup_oom: $(call obj,cgroup_oom cgroup_files)
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
 SIM_CORE := engine engine_life engine_table engine_reload plan graph graph_check backoff service child persist \
-	history $(CONF)
+	history text $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/sim: $(call obj,$(SIM_CORE))
@@ -34,6 +34,6 @@ $(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload): LDFLAGS += -W
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
 ENGINE := engine engine_life engine_table engine_reload plan graph backoff service $(CONF)
 $(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_limit test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
-$(BUILD)/tests/unit/test_history: $(call obj,history history_fields $(ENGINE))
+$(BUILD)/tests/unit/test_history: $(call obj,history history_fields text $(ENGINE))
 $(BUILD)/tests/unit/test_plan: $(call obj,plan graph service $(CONF))
 $(BUILD)/tests/unit/test_check_plan: $(call obj,check_plan graph_check $(ENGINE))
