@@ -258,7 +258,8 @@ void observe_strays(struct world *w, int signal)
 
 void observe_left(struct world *w, const struct service *s)
 {
-    msec until = s->deadline < w->kill_at ? s->deadline : w->kill_at;
+    msec kill_at = w->kill_at < w->engine.kill_at ? w->kill_at : w->engine.kill_at;
+    msec until = s->deadline < kill_at ? s->deadline : kill_at;
     char wait[UNITS_DURATION_MAX];
 
     if (!w->entrypoint || w->left_told || s->state != SERVICE_STOPPING)

@@ -237,4 +237,14 @@ void turn_shutdown(struct world *, const char *why, int status);
 /* Runs until it is over; returns the exit status. */
 int turn_run(struct world *);
 
+/* turn_end.c */
+/* Begins the shutdown where nothing is left to run. */
+void turn_maybe_end(struct world *);
+/* When all services are down: what belongs to none is told, then killed; then it is over. */
+void turn_sweep(struct world *);
+msec turn_end_deadline(const struct world *);
+int turn_exit_status(const struct world *);
+/* How long stderr may take for the last lines. */
+msec turn_last_words(const struct world *);
+
 #endif
