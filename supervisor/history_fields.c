@@ -34,29 +34,11 @@ static const char *const causes[] = {
 };
 static_assert(ARRAY_SIZE(causes) == CAUSE_COUNT, "a word for each");
 
-static void put_word(struct text *t, const char *key, const char *value)
-{
-    if (!value || !*value)
-        return;
-    text_put(t, " %s=", key);
-    for (; *value; value++)
-        if (*value > ' ' && *value <= '~' && *value != '\\')
-            text_put(t, "%c", *value);
-        else
-            text_put(t, "\\x%02x", (unsigned char)*value);
-}
-
-static void put_number(struct text *t, const char *key, int64_t value)
-{
-    if (value)
-        text_put(t, " %s=%lld", key, (long long)value);
-}
-
 static void put_change(struct text *t, const struct history_record *r)
 {
-    put_word(t, "from", service_state_name((enum service_state)r->from));
-    put_word(t, "to", service_state_name((enum service_state)r->to));
-    put_word(t, "event", engine_event_name((enum engine_event)r->event));
+    text_word(t, "from", service_state_name((enum service_state)r->from));
+    text_word(t, "to", service_state_name((enum service_state)r->to));
+    text_word(t, "event", engine_event_name((enum engine_event)r->event));
 }
 
 static void put_how(struct text *t, const struct service_exit *e)
@@ -66,11 +48,11 @@ static void put_how(struct text *t, const struct service_exit *e)
     if (e->how == EXIT_CODE)
         text_put(t, " exit=%d", e->number);
     if (e->how == EXIT_SIGNAL)
-        put_word(t, "killed_by", units_signal_name(e->number, name));
+        text_word(t, "killed_by", units_signal_name(e->number, name));
     if (e->how == EXIT_LOST)
-        put_word(t, "exit", "lost");
-    put_number(t, "core", e->core);
-    put_number(t, "oom", e->oom);
+        text_word(t, "exit", "lost");
+    text_number(t, "core", e->core);
+    text_number(t, "oom", e->oom);
 }
 
 size_t history_fields(const struct history_record *r, char *buf, size_t size)
@@ -83,24 +65,24 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
     buf[0] = '\0';
     text_put(&t, "seq=%llu at=%lld kind=%s", (unsigned long long)r->sequence, (long long)r->at,
              kinds[r->kind]);
-    put_word(&t, "service", r->name);
+    text_word(&t, "service", r->name);
     if (r->kind == HISTORY_STATE)
         put_change(&t, r);
     if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL)
-        put_word(&t, "cause", causes[r->cause]);
+        text_word(&t, "cause", causes[r->cause]);
     if (r->kind != HISTORY_STRAY && r->kind != HISTORY_SHUTDOWN)
-        put_word(&t, "process", processes[r->process]);
-    put_number(&t, "pid", r->pid);
+        text_word(&t, "process", processes[r->process]);
+    text_number(&t, "pid", r->pid);
     if (r->kind == HISTORY_SIGNAL)
-        put_word(&t, "signal", units_signal_name(r->number, name));
-    put_number(&t, "group", r->group);
-    put_number(&t, "count", r->count);
+        text_word(&t, "signal", units_signal_name(r->number, name));
+    text_number(&t, "group", r->group);
+    text_number(&t, "count", r->count);
     put_how(&t, &r->exit);
-    put_number(&t, "errno", r->error);
-    put_word(&t, "step", r->step);
-    put_word(&t, "what", r->what);
-    put_number(&t, "tries", r->tries);
-    put_number(&t, "next", r->next);
-    put_number(&t, "age", r->age);
+    text_number(&t, "errno", r->error);
+    text_word(&t, "step", r->step);
+    text_word(&t, "what", r->what);
+    text_number(&t, "tries", r->tries);
+    text_number(&t, "next", r->next);
+    text_number(&t, "age", r->age);
     return t.n;
 }

@@ -1,0 +1,41 @@
+/* What is told of services to the clients of the control socket, as records of a line each
+ * (docs/PROTOCOL.md). Pure: from the engine as it stands to text. */
+#ifndef TEND_ANSWER_H
+#define TEND_ANSWER_H
+
+#include "tend/history.h"
+#include "tend/request.h"
+
+/* No record is longer, its newline included. */
+enum { ANSWER_MAX = 2048 };
+
+/* "service name=web state=running ..." with newline. step: the name of s->error_step, or NULL. */
+void answer_service(struct text *, const struct service *, bool shutdown, const char *step,
+                    msec now);
+
+/* Whom it waits for, to start or to be stopped: the next service to be asked why; NULL: nobody.
+ * *in_vain: that one will not become ready by itself. */
+const struct service *answer_waits_for(const struct service *, bool shutdown, bool *in_vain);
+
+/* "edge from=web to=db kind=requires". */
+void answer_edge(struct text *, const struct service *, const struct edge *);
+
+/* "event " or "death ", whichever it is, and its fields. */
+void answer_record(struct text *, const struct history_record *);
+
+enum answer_reached { ANSWER_NOT_YET, ANSWER_YES, ANSWER_NEVER };
+/* Whether the goal is reached: of a service that is gone s is NULL. ANSWER_NEVER: it will not be by
+ * itself; why then gets the reason for people ("it has failed: exit 1", "needs db, which failed").
+ * GOAL_RELOADED is not told here. */
+enum answer_reached answer_reached(const struct service *, enum request_goal, bool shutdown,
+                                   struct text *why);
+
+/* Of the services that are wanted: how many are ready or done, and how many there are. */
+struct answer_count {
+    unsigned ready, wanted;
+};
+struct answer_count answer_count(const struct graph *);
+/* What a HEALTHCHECK is to be told of: wanted, and neither ready nor done. */
+bool answer_unready(const struct service *);
+
+#endif
