@@ -91,8 +91,8 @@ f111_dead_filesystem() { # KEYS-OF-TEND...
     service base '' on=TERM:exit:0 pause
     run_tend "$MODE" -c "$CONF" "$@"
     must "start" wait_until 10 up base || return
-    local web
-    wait_until 10 said 'web: ready, pid' && web=$(sed -n 's/^tend: web: ready.*pid //p' "$LOG")
+    local web=
+    wait_until 10 said 'web: ready.*pid' && web=$(sed -n 's/^tend: web: ready.*pid //p' "$LOG")
     must "it waits for the file system" wait_until 10 grep -q request_wait "/proc/$web/wchan"
     nap 0.1 # for the other side to read the request
     begin_stop
