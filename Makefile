@@ -18,7 +18,7 @@ VERSION := 0.1.0
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wcast-qual -Wpointer-arith -Wsign-compare -Wvla -Wundef -Wwrite-strings -Wformat=2 \
 	-Wswitch-enum -Wimplicit-fallthrough
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -DTEND_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DTEND_VERSION='"$(VERSION)"'
 CFLAGS += -std=c17 $(OPT) $(WARN) -fno-plt -ffunction-sections -fdata-sections
 LDFLAGS += -Wl,--gc-sections -Wl,-z,relro,-z,now
 # Linked as an archive: only the loading child runs the parser, so PID 1 should not map it.
@@ -26,25 +26,27 @@ CONFUSE ?= -Wl,-Bstatic -lconfuse -Wl,-Bdynamic
 JANSSON ?= -Wl,-Bstatic -ljansson -Wl,-Bdynamic
 
 SUPERVISOR := $(patsubst supervisor/%.c,%,$(wildcard supervisor/*.c))
+CLIENT := $(patsubst client/%.c,%,$(filter-out client/tend-json.c,$(wildcard client/*.c)))
 DEMOS := $(patsubst demo/%.c,$(BUILD)/%,$(wildcard demo/*.c))
 HELPERS := $(patsubst tests/helpers/%.c,$(BUILD)/tests/%,$(wildcard tests/helpers/*.c))
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 obj = $(patsubst %,$(BUILD)/obj/supervisor/%.o,$(1))
+client = $(patsubst %,$(BUILD)/obj/client/%.o,$(1))
 run = $(if $(V),,@echo '$(1)  $@'; )$(2)
 compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
 sub = +@$(MAKE) --no-print-directory
 
 all: $(BUILD)/.packages-build
 	$(sub) programs
-programs: $(BUILD)/tend $(BUILD)/tend-json $(DEMOS)
+programs: $(BUILD)/tend $(BUILD)/tendctl $(BUILD)/tend-json $(DEMOS)
 	@:
 
 # Root trusts no config of another user, so in a tree of that user's tend runs as that user.
 run: all
 	@as=$$(stat -c 'setpriv --reuid %u --regid %g --clear-groups' services.d); \
 	if [ "$$(id -u)" != 0 ] || [ -O services.d ] || ! $$as true; then as=; fi; \
-	exec $$as $(BUILD)/tend -c services.d
+	exec $$as env TEND_RUNTIME="$${TEND_RUNTIME-$(BUILD)/run}" $(BUILD)/tend -c services.d
 
 test: $(BUILD)/.packages-build $(BUILD)/.packages-test
 	$(sub) programs tests
@@ -74,8 +76,11 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(call run,CC  ,$(compile) -c -o $@ $<)
 
-$(BUILD)/tend-json: client/tend-json.c $(BUILD)/.flags
-	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $< $(JANSSON))
+$(BUILD)/tendctl: $(call client,$(CLIENT)) $(call obj,members text units) $(BUILD)/.flags
+	$(call run,LINK,$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(JANSSON))
+
+$(BUILD)/tend-json: $(call client,tend-json json_string) $(BUILD)/.flags
+	$(call run,LINK,$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(JANSSON))
 
 $(BUILD)/%: demo/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
@@ -105,7 +110,7 @@ include $(wildcard tests/targets.mk tests/check.mk)
 # ---- alone in a file: needs no library where it runs ----
 static: $(BUILD)/.packages-build
 	$(sub) BUILD=$(BUILD)/static LDFLAGS='$(LDFLAGS) -static' CONFUSE=-lconfuse JANSSON=-ljansson \
-		$(BUILD)/static/tend $(BUILD)/static/tend-json
+		$(BUILD)/static/tend $(BUILD)/static/tendctl $(BUILD)/static/tend-json
 
 # ---- installing ----
 MAN8 := $(wildcard man/*.8)
@@ -114,12 +119,13 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: all
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/tend
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/tendctl
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tend $(BUILD)/tend-json
 	install -D -m 644 -t $(SHARE)/man/man5 $(MAN5)
 	install -D -m 644 -t $(SHARE)/man/man8 $(MAN8)
 	install -D -m 644 -t $(SHARE)/doc/tend/services.d services.d/*.conf
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/tend
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tend $(DESTDIR)$(PREFIX)/bin/tendctl
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/tend
 	rm -f $(patsubst man/%,$(SHARE)/man/man5/%,$(MAN5)) $(patsubst man/%,$(SHARE)/man/man8/%,$(MAN8))
 	rm -rf $(SHARE)/doc/tend

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/json_string.h"
+
 enum { BAD = 71 };
 
 static unsigned long line_number;
@@ -57,39 +59,9 @@ static size_t unescape(char *text)
     return (size_t)(out - text);
 }
 
-/* Paths may be of any bytes; JSON is UTF-8. */
-static json_t *replace_bad(const char *text, size_t n)
-{
-    char *good = calloc(n + 1, 3), *out = good;
-    json_t *value;
-
-    if (!good)
-        fail("out of memory");
-    for (size_t i = 0, length; i < n; i += length) {
-        json_t *one = NULL;
-        for (length = 1; length <= 4 && i + length <= n; length++)
-            if ((one = json_stringn(text + i, length)))
-                break;
-        if (one) {
-            memcpy(out, text + i, length);
-            out += length;
-        } else {
-            length = 1;
-            out = stpcpy(out, "\xef\xbf\xbd");
-        }
-        json_decref(one);
-    }
-    value = json_stringn(good, (size_t)(out - good));
-    free(good);
-    return value;
-}
-
 static json_t *string(char *text)
 {
-    size_t n = unescape(text);
-    json_t *value = json_stringn(text, n);
-
-    return must(value ? value : replace_bad(text, n));
+    return must(json_any_string(text, unescape(text)));
 }
 
 static json_t *plain(const char *text)

@@ -49,29 +49,38 @@ static void drop_report(struct world *w, struct spawn **spawn)
     *spawn = NULL;
 }
 
-void act_read_report(struct world *w, struct service *s, bool command)
+/* A child on its way: where it is kept, what goes wrong, and who says so. */
+struct way {
+    struct spawn **spawn;
+    struct start_failure *failure;
+    enum source source;
+};
+
+static struct way way_of(struct life *l, enum child_kind kind)
+{
+    if (kind == CHILD_COMMAND)
+        return (struct way){&l->command, &l->command_failure, SOURCE_COMMAND_REPORT};
+    if (kind == CHILD_RELOAD)
+        return (struct way){&l->reload, &l->reload_failure, SOURCE_RELOAD_REPORT};
+    return (struct way){&l->main, &l->main_failure, SOURCE_MAIN_REPORT};
+}
+
+void act_read_report(struct world *w, struct service *s, enum child_kind kind)
 {
     struct life *l = world_life(w, s);
-    struct spawn **spawn = command ? &l->command : &l->main;
-    struct start_failure *failure = command ? &l->command_failure : &l->main_failure;
+    struct way way = way_of(l, kind);
     enum spawn_report said;
 
-    if (!*spawn)
+    if (!*way.spawn)
         return;
-    while ((said = spawn_read(*spawn, &failure->step, &failure->error)) == SPAWN_FAILED)
+    while ((said = spawn_read(*way.spawn, &way.failure->step, &way.failure->error)) == SPAWN_FAILED)
         ;
     if (said == SPAWN_WAIT)
         return;
-    drop_report(w, spawn);
-    if (!command && !failure->error)
+    drop_report(w, way.spawn);
+    if (kind == CHILD_MAIN && !way.failure->error)
         engine_event(&w->engine, s, EVENT_EXEC_OK, w->now, NULL);
     l->unsaved = true;
-}
-
-static int watch_report(struct world *w, struct service *s, struct spawn *spawn, bool command)
-{
-    return loop_add(&w->loop, spawn_fd(spawn), command ? SOURCE_COMMAND_REPORT : SOURCE_MAIN_REPORT,
-                    s->slot);
 }
 
 /* ---- starting ---- */
@@ -100,24 +109,25 @@ static int cgroup_of(struct world *w, struct service *s)
 
 /* Everything that can fail is done before the fork, so that a child is in the table from its birth.
  */
-static pid_t start_child(struct world *w, struct service *s, char *const *argv, bool command,
-                         struct engine_fact *fact)
+pid_t act_start_child(struct world *w, struct service *s, char *const *argv, enum child_kind kind,
+                      struct engine_fact *fact)
 {
     struct life *l = world_life(w, s);
-    struct spawn **spawn = command ? &l->command : &l->main;
+    struct way way = way_of(l, kind);
     enum spawn_step step = SPAWN_PREPARE;
     bool in_cgroup = false;
     int cgroup = -1;
     pid_t pid = -1;
 
-    drop_report(w, spawn);
-    *(command ? &l->command_failure : &l->main_failure) = (struct start_failure){0};
+    drop_report(w, way.spawn);
+    *way.failure = (struct start_failure){0};
     if (child_reserve(&w->children) == 0) {
-        cgroup = cgroup_of(w, s);
-        pid = spawn_start(&w->common, s->conf, argv, cgroup, spawn, &step);
+        if (kind == CHILD_MAIN || l->in_cgroup)
+            cgroup = cgroup_of(w, s);
+        pid = spawn_start(&w->common, s->conf, argv, s->pid, cgroup, way.spawn, &step);
         in_cgroup = cgroup >= 0 && pid > 0;
         if (pid < 0 && step == SPAWN_CGROUP)
-            pid = spawn_start(&w->common, s->conf, argv, -1, spawn, &step);
+            pid = spawn_start(&w->common, s->conf, argv, s->pid, -1, way.spawn, &step);
     }
     fact->error = errno;
     fact->error_step = (int)step;
@@ -125,11 +135,11 @@ static pid_t start_child(struct world *w, struct service *s, char *const *argv, 
         close(cgroup);
     if (pid < 0)
         return -1;
-    if (!command) /* where the main process is, there its service is looked for */
+    if (kind == CHILD_MAIN) /* where the main process is, there its service is looked for */
         l->in_cgroup = in_cgroup;
-    child_add(&w->children, pid, command ? CHILD_COMMAND : CHILD_MAIN, s);
+    child_add(&w->children, pid, kind, s);
     w->childless = false;
-    if (watch_report(w, s, *spawn, command))
+    if (loop_add(&w->loop, spawn_fd(*way.spawn), way.source, s->slot))
         log_warn("%s: its start cannot be watched", service_name(s));
     return pid;
 }
@@ -143,12 +153,12 @@ static void spawn(struct world *w, struct service *s)
     l->told_step = 0;
     l->told_tick = 0;
     act_save(w, s);
-    fact.pid =
-        start_child(w, s, s->preparing ? s->conf->before_start : s->conf->command, false, &fact);
+    fact.pid = act_start_child(w, s, s->preparing ? s->conf->before_start : s->conf->command,
+                               CHILD_MAIN, &fact);
     if (fact.pid > 0) {
         l->leader = fact.pid;
         fact.error = fact.error_step = 0;
-        observe_forked(w, s, false, fact.pid);
+        observe_forked(w, s, CHILD_MAIN, fact.pid);
         engine_event(&w->engine, s, EVENT_FORKED, loop_now_up(), &fact);
     } else {
         engine_event(&w->engine, s, EVENT_NO_FORK, w->now, &fact);
@@ -161,7 +171,7 @@ static void stop_command(struct world *w, struct service *s)
     struct engine_fact fact = {0};
 
     act_save(w, s);
-    fact.pid = start_child(w, s, s->conf->stop.command, true, &fact);
+    fact.pid = act_start_child(w, s, s->conf->stop.command, CHILD_COMMAND, &fact);
     if (fact.pid < 0) {
         fact.pid = 0;
         w->look = true;
@@ -169,12 +179,21 @@ static void stop_command(struct world *w, struct service *s)
                   strerror(fact.error));
     }
     if (fact.pid)
-        observe_forked(w, s, true, fact.pid);
+        observe_forked(w, s, CHILD_COMMAND, fact.pid);
     engine_event(&w->engine, s, EVENT_COMMAND, w->now, &fact);
     act_save(w, s);
 }
 
 /* ---- stopping ---- */
+
+/* Of whom it has in other sessions we know by their parents alone: so before it is gone. */
+static void end_command(struct world *w, struct service *s)
+{
+    if (!s->command)
+        return;
+    roster_refresh(w, s);
+    process_signal_group(s->command, SIGKILL);
+}
 
 /* A stopped process acts on no signal but KILL and CONT (signal(7)). */
 static void tell_main(struct service *s, int signal, bool group)
@@ -289,6 +308,7 @@ static void forget(struct world *w, struct service *s)
 
     drop_report(w, &l->main);
     drop_report(w, &l->command);
+    drop_report(w, &l->reload);
     members_free(&l->members);
     if (l->in_cgroup)
         leave_cgroup(w, s);
@@ -307,8 +327,7 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
         stop_command(w, s);
         return;
     case ACTION_COMMAND_END:
-        if (s->command)
-            process_signal_group(s->command, SIGKILL);
+        end_command(w, s);
         break;
     case ACTION_SIGNAL:
         tell(w, s);
@@ -349,6 +368,8 @@ void act(struct world *w)
         if (w->look)
             roster_check(w);
         engine_settle(&w->engine, w->now);
+        if (w->reloads)
+            act_end_reloads(w);
         save_next(w);
         s = engine_next_action(&w->engine, &what);
         if (!s && !w->look)

@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ void conf_set_free(struct conf_set *set)
     for (size_t i = 0; i < set->n; i++)
         conf_free(set->at[i]);
     free(set->at);
+    free(set->supervisor.group);
     free(set);
 }
 
@@ -268,6 +270,20 @@ static void check_life(struct check *check)
                "restart.max_delay is shorter than restart.delay: write a longer one");
 }
 
+/* What no program can catch tells it nothing (signal(7)). */
+static void check_reload(struct check *check)
+{
+    const struct conf *conf = check->conf;
+
+    if (conf->reload.signal == SIGKILL || conf->reload.signal == SIGSTOP)
+        broken(check, KEY(reload.signal),
+               "reload.signal = %s makes no program read anything: write one that it handles",
+               conf->reload.signal == SIGKILL ? "KILL" : "STOP");
+    if (conf->type == CONF_ONESHOT && conf->reload.command != NULL)
+        broken(check, KEY(reload.command),
+               "reload.command is for what stays: leave it out, or write type = process");
+}
+
 size_t conf_check(const struct conf *conf, conf_report *report, void *self)
 {
     struct check check = {.conf = conf, .report = report, .self = self};
@@ -282,6 +298,7 @@ size_t conf_check(const struct conf *conf, conf_report *report, void *self)
     check_command(&check, KEY(command), conf->command);
     check_command(&check, KEY(before_start), conf->before_start);
     check_command(&check, KEY(stop.command), conf->stop.command);
+    check_command(&check, KEY(reload.command), conf->reload.command);
     check_names(&check, KEY(requires), conf->requires);
     check_names(&check, KEY(wants), conf->wants);
     check_names(&check, KEY(after), conf->after);
@@ -289,6 +306,7 @@ size_t conf_check(const struct conf *conf, conf_report *report, void *self)
     check_tty(&check);
     check_text(&check);
     check_life(&check);
+    check_reload(&check);
     return check.found;
 }
 

@@ -111,6 +111,13 @@ const struct conf_key conf_keys[] = {
     {"stop", "to", CONF_CHOICE, AT(stop.to), "group", 0, 0, targets, 0, POLICY,
      "who gets the signals: group, main, or mixed (main, but KILL to all)"},
 
+    {"reload", "signal", CONF_SIGNAL, AT(reload.signal), "HUP", PLAIN, POLICY,
+     "what tells its first process to read its configuration anew"},
+    {"reload", "command", CONF_LIST, AT(reload.command), NULL, WORDS, POLICY,
+     "a command to run instead of that signal"},
+    {"reload", "command_timeout", CONF_DURATION, AT(reload.command_timeout), "10s", TIME(1), POLICY,
+     "the longest time for that command"},
+
     LIMIT("as", RLIMIT_AS, 1, "bytes of address space"),
     LIMIT("core", RLIMIT_CORE, 1, "bytes of a core file"),
     LIMIT("cpu", RLIMIT_CPU, 0, "seconds of processor time"),
@@ -137,6 +144,8 @@ const struct conf_key conf_supervisor_keys[] = {
      "a shutdown is over by then, its waits are shortened for it; 0: none"},
     {"", "cgroup", CONF_CHOICE, offsetof(struct conf_supervisor, cgroup), "auto", 0, 0, cgroups, 0,
      POLICY, "auto: where ours was delegated to us; yes: also at the root; no: never"},
+    {"", "group", CONF_STRING, offsetof(struct conf_supervisor, group), NULL, STRING(256), POLICY,
+     "group whose members may see, start, stop and restart services over the control socket"},
 };
 /* clang-format on */
 const size_t conf_supervisor_keys_n = ARRAY_SIZE(conf_supervisor_keys);

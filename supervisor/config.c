@@ -14,29 +14,27 @@
 
 enum { REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
 
-static void child(const struct world *w, int out) __attribute__((noreturn));
+static void child(struct world *w, int out) __attribute__((noreturn));
 
 /* A child of ours in a session of its own, so that no signal from a terminal cuts it short. */
-static void child(const struct world *w, int out)
+static void child(struct world *w, int out)
 {
     sigset_t none;
 
     sigemptyset(&none);
+    serve_leave(w);
     setsid();
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_NOFILE, &w->common.nofile);
     _exit(load_child(w->paths, out));
 }
 
-int config_load(struct world *w)
+static int begin(struct world *w)
 {
     int ends[2];
     pid_t pid;
 
-    if (w->loader) {
-        w->load_again = true;
-        return 0;
-    }
+    w->load++;
     if (child_reserve(&w->children) || pipe2(ends, O_CLOEXEC))
         return -1;
     pid = fork();
@@ -55,6 +53,21 @@ int config_load(struct world *w)
     w->childless = false;
     w->loader_fd = ends[0];
     w->reply.size = 0;
+    return 0;
+}
+
+uint64_t config_ask(struct world *w, bool take)
+{
+    if (w->loader) {
+        w->load_again = true;
+        w->again_takes |= take;
+        return w->load + 1;
+    }
+    w->load_takes = take;
+    if (begin(w) == 0)
+        return w->load;
+    if (w->loaded)
+        log_warn("reload");
     return 0;
 }
 
@@ -82,10 +95,12 @@ static void stop_reading(struct world *w)
     w->loader_fd = -1;
 }
 
-static void refuse(struct world *w)
+static void refuse(struct world *w, const char *code, const char *why)
 {
     if (w->loaded) {
-        log_warnx("config refused: nothing was changed");
+        if (w->load_takes)
+            log_warnx("config refused: nothing was changed");
+        serve_load_end(w, code, why);
         return;
     }
     w->status = WORLD_BAD_CONFIG;
@@ -131,8 +146,17 @@ int config_take(struct world *w, struct conf_set *set)
     w->grace = set->supervisor.grace;
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
+    serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
     w->loaded = true;
     return 0;
+}
+
+/* What it would change is told before it does. */
+static int plan_set(struct world *w, const struct conf_set *set)
+{
+    if (!serve_awaits_load(w))
+        return 0;
+    return engine_plan(&w->engine, set, serve_load_change, w);
 }
 
 static void accept_set(struct world *w, struct conf_set *set)
@@ -144,20 +168,24 @@ static void accept_set(struct world *w, struct conf_set *set)
         conf_set_free(set);
         return;
     }
-    if (config_take(w, set)) {
+    if (plan_set(w, set) || (w->load_takes && config_take(w, set))) {
         log_warn("config");
-        refuse(w);
+        refuse(w, "system", strerror(errno));
     } else {
-        log_info("%s, %zu service%s", again ? "config reloaded" : "config loaded", n,
-                 n == 1 ? "" : "s");
+        if (w->load_takes)
+            log_info("%s, %zu service%s", again ? "config reloaded" : "config loaded", n,
+                     n == 1 ? "" : "s");
+        serve_load_end(w, NULL, NULL);
     }
     conf_set_free(set);
 }
 
-static void show(char **problems)
+static void show(struct world *w, char **problems)
 {
     for (size_t i = 0; problems[i]; i++) {
-        log_warnx("%s", problems[i]);
+        if (w->load_takes)
+            log_warnx("%s", problems[i]);
+        serve_load_problem(w, problems[i]);
         free(problems[i]);
     }
     free(problems);
@@ -170,10 +198,10 @@ static void decode(struct world *w)
 
     if (pack_read(w->reply.data, w->reply.size, &set, &problems)) {
         log_warnx("config: the loading process gave no whole answer");
-        refuse(w);
+        refuse(w, "system", "the loading process gave no whole answer");
     } else if (problems) {
-        show(problems);
-        refuse(w);
+        show(w, problems);
+        refuse(w, "config", "the config has errors, nothing was changed");
     } else {
         accept_set(w, set);
     }
@@ -211,10 +239,14 @@ void config_ended(struct world *w)
         decode(w);
     }
     w->loader = 0;
-    if (w->load_again && !w->engine.shutdown) {
-        w->load_again = false;
-        if (config_load(w))
-            log_warn("reload");
+    if (!w->load_again || w->engine.shutdown)
+        return;
+    w->load_again = false;
+    w->load_takes = w->again_takes;
+    w->again_takes = false;
+    if (begin(w)) {
+        log_warn("reload");
+        serve_load_end(w, "system", strerror(errno));
     }
 }
 

@@ -226,4 +226,5 @@ void life_settle(struct engine *e, struct service *s, msec now, enum engine_even
         settle_by_policy(e, s, now, event);
     }
     s->preparing = false;
+    s->last_pid = 0;
 }

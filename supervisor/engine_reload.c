@@ -16,20 +16,15 @@ struct changes {
     struct change *at;
 };
 
-static struct conf *latest(const struct service *s)
-{
-    return s->next_conf ? s->next_conf : s->conf;
-}
-
 static void compare_one(struct service *s, struct conf **conf, struct change *change)
 {
     const struct conf_key *key;
 
     s->doomed = change->doomed = false;
-    change->difference = conf_compare(latest(s), *conf, &key);
+    change->difference = conf_compare(service_latest(s), *conf, &key);
     if (change->difference == CONF_SAME)
         return;
-    change->rises = latest(s)->start == CONF_MANUAL && (*conf)->start == CONF_AUTO;
+    change->rises = service_latest(s)->start == CONF_MANUAL && (*conf)->start == CONF_AUTO;
     change->waited = s->next_conf;
     s->next_conf = *conf;
     *conf = NULL;
@@ -141,38 +136,45 @@ static void doom(struct engine *e, struct service *s, msec now)
     engine_event(e, s, EVENT_DOWN, now, NULL);
 }
 
-static void wish(struct engine *e, struct service *s, const struct change *change, msec now)
-{
-    if (change->difference == CONF_SPAWN)
-        renew(e, s, now);
-    if (change->rises && !s->wanted)
-        engine_start(e, s, now);
-    if (change->doomed)
-        doom(e, s, now);
-}
-
-/* First all confs, then what follows from them: a start may reach any service. */
-static void commit(struct engine *e, const struct changes *changes, msec now)
-{
-    for (size_t i = 0; i < changes->n; i++)
-        if (e->graph.at[i] && !e->graph.at[i]->fresh)
-            take(e->graph.at[i], &changes->at[i]);
-    for (size_t i = 0; i < changes->n; i++)
-        if (e->graph.at[i] && !e->graph.at[i]->fresh)
-            wish(e, e->graph.at[i], &changes->at[i], now);
-}
-
-/* Edges may have changed for everybody. */
-static void start_new(struct engine *e, msec now)
+/* What is to be up comes first: whether a change needs a restart depends on who is wanted. */
+static void start(struct engine *e, const struct changes *changes, msec now)
 {
     for (size_t i = 0; i < e->graph.n; i++) {
         struct service *s = e->graph.at[i];
         if (!s)
             continue;
-        if (s->fresh && s->conf->start == CONF_AUTO)
+        if (s->fresh ? s->conf->start == CONF_AUTO : changes->at[i].rises && !s->wanted)
             engine_start(e, s, now);
-        s->fresh = false;
+    }
+}
+
+static void wish(struct engine *e, struct service *s, const struct change *change, msec now)
+{
+    if (change->difference == CONF_SPAWN)
+        renew(e, s, now);
+    if (change->doomed)
+        doom(e, s, now);
+}
+
+/* First all confs, then what follows from them: a start may reach any service. Edges may have
+ * changed for everybody. */
+static void commit(struct engine *e, const struct changes *changes, msec now)
+{
+    for (size_t i = 0; i < e->graph.n; i++) {
+        struct service *s = e->graph.at[i];
+        if (!s)
+            continue;
+        if (!s->fresh)
+            take(s, &changes->at[i]);
         engine_touch(e, s);
+    }
+    start(e, changes, now);
+    for (size_t i = 0; i < e->graph.n; i++) {
+        struct service *s = e->graph.at[i];
+        if (s && !s->fresh)
+            wish(e, s, &changes->at[i], now);
+        if (s)
+            s->fresh = false;
     }
 }
 
@@ -184,12 +186,10 @@ int engine_reload(struct engine *e, struct conf_set *set, msec now)
     if (!result) {
         compare(e, set, &changes);
         result = add_new(e, set);
-        if (result) {
+        if (result)
             give_back(e, &changes);
-        } else {
+        else
             commit(e, &changes, now);
-            start_new(e, now);
-        }
     }
     free(changes.at);
     return result;

@@ -137,9 +137,10 @@ CELL(no_fork)
     s->cause = CAUSE_FORK;
     s->error = fact->error;
     s->error_step = fact->error_step;
-    s->prepared = s->preparing = false;
+    s->prepared = false;
     life_deadline(e, s, life_later(now, ENGINE_FORK_WAIT));
     life_enter(e, s, SERVICE_BACKOFF, now, EVENT_NO_FORK);
+    s->preparing = false;
 }
 
 CELL(become_ready)
@@ -201,8 +202,10 @@ CELL(stop_done)
     life_begin_stop(e, s, s->cause, STEP_COMMAND, now, EVENT_QUIET);
 }
 
-static void note_exit(struct service *s, const struct engine_fact *fact)
+static void note_exit(struct service *s, msec now, const struct engine_fact *fact)
 {
+    s->last_pid = s->pid;
+    s->ended = now;
     s->pid = 0;
     s->last_exit = fact->exit;
     if (fact->error) {
@@ -214,14 +217,14 @@ static void note_exit(struct service *s, const struct engine_fact *fact)
 /* Its main process ended by itself: the rest of it is stopped before anything else follows. */
 CELL(exited_alone)
 {
-    note_exit(s, fact);
+    note_exit(s, now, fact);
     s->pending &= ~(unsigned)(ACTION_SIGNAL | ACTION_KILL);
     life_begin_stop(e, s, fact->error ? CAUSE_EXEC : CAUSE_EXIT, STEP_SIGNAL, now, EVENT_EXITED);
 }
 
 CELL(exited_stopping)
 {
-    note_exit(s, fact);
+    note_exit(s, now, fact);
     if (life_none_to_tell(s)) {
         life_kill(e, s, now, EVENT_EXITED);
     } else if (s->step == STEP_DRAIN) {
@@ -234,8 +237,8 @@ CELL(exited_stopping)
 
 CELL(exited_killing)
 {
-    (void)e, (void)now;
-    note_exit(s, fact);
+    (void)e;
+    note_exit(s, now, fact);
 }
 
 CELL(gone)

@@ -180,12 +180,6 @@ static int edges_reverse(const struct graph *g, struct new_edges *all)
     return 0;
 }
 
-/* A conf that waits for the end of a life already says what the service depends on. */
-static const struct conf *latest(const struct service *s)
-{
-    return s->next_conf ? s->next_conf : s->conf;
-}
-
 /* A doomed service depends to its end on those whom it knew, not on who came later under the same
  * name; only names are known of one that comes out of a record, and is fresh. Edges to the doomed
  * come from the doomed alone, and never from one doomed later: so they make no cycle. */
@@ -199,6 +193,7 @@ static struct edge *edges_kept(const struct service *s, size_t *n)
     return edges;
 }
 
+/* A conf that waits for the end of a life already says what the service depends on. */
 static int edges_make(const struct graph *g, const struct graph *index, struct new_edges *all)
 {
     for (size_t i = 0; i < g->n; i++) {
@@ -206,7 +201,7 @@ static int edges_make(const struct graph *g, const struct graph *index, struct n
         if (!s)
             continue;
         all[i].needs = s->doomed && !s->fresh ? edges_kept(s, &all[i].n_needs)
-                                              : edges_of(index, latest(s), &all[i].n_needs);
+                                              : edges_of(index, service_latest(s), &all[i].n_needs);
         if (!all[i].needs)
             return -1;
         if (all[i].n_needs == 0) {
@@ -326,14 +321,17 @@ static bool service_holds(const struct service *s)
     return s->state == SERVICE_DONE || (service_live(s) && s->state != SERVICE_STUCK);
 }
 
-bool graph_quiet(const struct service *s)
+const struct service *graph_holder(const struct service *s)
 {
-    if (!s->going)
-        return false;
     for (size_t i = 0; i < s->n_needed_by; i++)
         if (s->needed_by[i].to->going && service_holds(s->needed_by[i].to))
-            return false;
-    return true;
+            return s->needed_by[i].to;
+    return NULL;
+}
+
+bool graph_quiet(const struct service *s)
+{
+    return s->going && !graph_holder(s);
 }
 
 const struct service *graph_blocker(const struct service *s, bool *failed)

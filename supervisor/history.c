@@ -162,6 +162,7 @@ static void put_process(struct text *t, const struct history_record *r)
         [HISTORY_MAIN] = "",
         [HISTORY_BEFORE] = "before_start: ",
         [HISTORY_COMMAND] = "stop command: ",
+        [HISTORY_RELOAD] = "reload command: ",
     };
     static_assert(ARRAY_SIZE(names) == HISTORY_PROCESS_COUNT, "a name for each process");
 
@@ -336,6 +337,27 @@ static void put_forked(struct text *t, const struct history_record *r)
     put_pid(t, r);
 }
 
+static bool ended_by_itself(const struct history_record *r)
+{
+    return r->cause == CAUSE_EXIT || r->cause == CAUSE_EXEC || r->cause == CAUSE_BEFORE;
+}
+
+/* "exit 3, ran 2m, stopped in 30ms, killed". */
+static void put_death(struct text *t, const struct history_record *r)
+{
+    put_process(t, r);
+    if (r->error)
+        put_error(t, r);
+    else
+        put_exit(t, r);
+    if (r->pid && !r->error)
+        put_duration(t, ", ran ", r->ran);
+    if (r->age || (r->pid && !ended_by_itself(r)))
+        put_duration(t, ", stopped in ", r->age);
+    if (r->killed)
+        text_put(t, ", killed");
+}
+
 static void put_event(struct text *t, const struct history_record *r)
 {
     switch (r->kind) {
@@ -361,6 +383,9 @@ static void put_event(struct text *t, const struct history_record *r)
             put_duration(t, "shutdown complete in ", r->age);
         else
             text_put(t, "shutdown begins");
+        break;
+    case HISTORY_DEATH:
+        put_death(t, r);
         break;
     case HISTORY_KIND_COUNT:
         break;

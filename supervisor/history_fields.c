@@ -8,6 +8,7 @@
 static const char *const kinds[] = {
     [HISTORY_STATE] = "state", [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
     [HISTORY_EXIT] = "exit",   [HISTORY_STRAY] = "stray",   [HISTORY_SHUTDOWN] = "shutdown",
+    [HISTORY_DEATH] = "death",
 };
 static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a word for each");
 
@@ -15,24 +16,9 @@ static const char *const processes[] = {
     [HISTORY_MAIN] = "main",
     [HISTORY_BEFORE] = "before_start",
     [HISTORY_COMMAND] = "stop_command",
+    [HISTORY_RELOAD] = "reload_command",
 };
 static_assert(ARRAY_SIZE(processes) == HISTORY_PROCESS_COUNT, "a word for each");
-
-static const char *const causes[] = {
-    [CAUSE_NONE] = "",
-    [CAUSE_REQUEST] = "request",
-    [CAUSE_REMOVED] = "removed",
-    [CAUSE_AGAIN] = "restart",
-    [CAUSE_SHUTDOWN] = "shutdown",
-    [CAUSE_REQUIREMENT] = "requirement",
-    [CAUSE_EXIT] = "exit",
-    [CAUSE_EXEC] = "exec",
-    [CAUSE_FORK] = "fork",
-    [CAUSE_BEFORE] = "before_start",
-    [CAUSE_TIMEOUT] = "timeout",
-    [CAUSE_FAULT] = "fault",
-};
-static_assert(ARRAY_SIZE(causes) == CAUSE_COUNT, "a word for each");
 
 static void put_change(struct text *t, const struct history_record *r)
 {
@@ -41,7 +27,7 @@ static void put_change(struct text *t, const struct history_record *r)
     text_word(t, "event", engine_event_name((enum engine_event)r->event));
 }
 
-static void put_how(struct text *t, const struct service_exit *e)
+void history_exit_fields(struct text *t, const struct service_exit *e)
 {
     char name[UNITS_SIGNAL_MAX];
 
@@ -68,8 +54,8 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
     text_word(&t, "service", r->name);
     if (r->kind == HISTORY_STATE)
         put_change(&t, r);
-    if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL)
-        text_word(&t, "cause", causes[r->cause]);
+    if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL || r->kind == HISTORY_DEATH)
+        text_word(&t, "cause", service_cause_word((enum service_cause)r->cause));
     if (r->kind != HISTORY_STRAY && r->kind != HISTORY_SHUTDOWN)
         text_word(&t, "process", processes[r->process]);
     text_number(&t, "pid", r->pid);
@@ -77,12 +63,14 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
         text_word(&t, "signal", units_signal_name(r->number, name));
     text_number(&t, "group", r->group);
     text_number(&t, "count", r->count);
-    put_how(&t, &r->exit);
+    history_exit_fields(&t, &r->exit);
     text_number(&t, "errno", r->error);
     text_word(&t, "step", r->step);
     text_word(&t, "what", r->what);
     text_number(&t, "tries", r->tries);
     text_number(&t, "next", r->next);
     text_number(&t, "age", r->age);
+    text_number(&t, "ran", r->ran);
+    text_number(&t, "killed", r->killed);
     return t.n;
 }

@@ -304,6 +304,24 @@ static void read_paths(struct load *load, char *const *paths)
 
 /* ---- the set as a whole ---- */
 
+/* Of the control socket. */
+static void find_group(struct load *load)
+{
+    struct conf_supervisor *supervisor = &load->set->supervisor;
+    const struct load_place *place = load->drafts.supervisor_places;
+    char why[256];
+
+    if (supervisor->group == NULL)
+        return;
+    for (size_t i = 0; conf_supervisor_keys[i].offset != offsetof(struct conf_supervisor, group);
+         i++)
+        place++;
+    supervisor->has_group =
+        host_find_group(supervisor->group, &supervisor->gid, why, sizeof(why)) == 0;
+    if (!supervisor->has_group)
+        problem_add(&load->problems, place->file->path, place->line, "supervisor", "%s", why);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     const struct conf *x = *(struct conf *const *)a, *y = *(struct conf *const *)b;
@@ -430,6 +448,7 @@ struct conf_set *load_files(char *const *paths, char ***problems)
     check_main(&load);
     check_order(&load);
     load.set->supervisor = load.drafts.supervisor;
+    find_group(&load);
     for (size_t i = 0; i < load.set->n; i++)
         conf_finish(load.set->at[i], &load.set->supervisor);
     *problems = NULL;

@@ -208,6 +208,13 @@ int host_find_ids(struct conf *conf, const struct conf_key **key, char *why, siz
     return 0;
 }
 
+int host_find_group(const char *name, gid_t *gid, char *why, size_t n)
+{
+    int error = find_group(name, gid);
+
+    return error == 0 ? 0 : refuse_id(key_named("group"), name, error, why, n);
+}
+
 static bool same_word(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;

@@ -31,6 +31,14 @@ int loop_add(struct loop *l, int fd, uint32_t kind, uint32_t index)
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+int loop_want(struct loop *l, int fd, uint32_t kind, uint32_t index, bool read, bool write)
+{
+    struct epoll_event event = {.events = (read ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u),
+                                .data.u64 = (uint64_t)kind << 32 | index};
+
+    return epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
 void loop_remove(struct loop *l, int fd)
 {
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);

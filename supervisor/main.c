@@ -74,19 +74,25 @@ static void take_over_signals(struct spawn_caller *caller, bool for_command)
         stop_ignoring(i, caller);
 }
 
+static void make_absolute(char **path, const char *here)
+{
+    char *absolute;
+
+    if (!*path || **path == '/' || !here ||
+        asprintf(&absolute, "%s/%s", strcmp(here, "/") != 0 ? here : "", *path) < 0)
+        return;
+    free(*path);
+    *path = absolute;
+}
+
 /* Our folder must not keep a file system busy; the paths given are relative to the old one. */
 static void leave_folder(struct options *o)
 {
     char *here = getcwd(NULL, 0);
 
-    for (size_t i = 0; i < o->n_paths; i++) {
-        char *path;
-        if (o->paths[i][0] == '/' || !here ||
-            asprintf(&path, "%s/%s", strcmp(here, "/") != 0 ? here : "", o->paths[i]) < 0)
-            continue;
-        free(o->paths[i]);
-        o->paths[i] = path;
-    }
+    for (size_t i = 0; i < o->n_paths; i++)
+        make_absolute(&o->paths[i], here);
+    make_absolute(&o->runtime, here);
     free(here);
     if (chdir("/"))
         log_warn("/");
@@ -138,6 +144,8 @@ static int open_world(struct world *w, struct options *o)
     w->paths = o->paths;
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
+    w->runtime.dir = w->runtime.lock = w->control.socket = -1;
+    w->group = (gid_t)-1;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
     w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up = w->progress.next = NEVER;
     w->deadline = o->deadline ? o->deadline : NEVER; /* 0: none, whatever the config says */
@@ -152,6 +160,8 @@ static int open_world(struct world *w, struct options *o)
     }
     if (!w->entrypoint && !store_open(&w->store))
         log_warn("memfd");
+    if (!w->entrypoint && serve_open(w, o->runtime))
+        return -1;
     tell_reaping(w);
     if (!w->entrypoint)
         roster_open(w);
@@ -168,6 +178,7 @@ static void close_world(struct world *w)
     if (w->cgroup.own >= 0)
         cgroup_close(&w->cgroup);
     cgroup_oom_close(&w->oom);
+    serve_free(w);
     engine_free(&w->engine);
     child_table_free(&w->children);
     snapshot_free(&w->snapshot);

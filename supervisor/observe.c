@@ -24,6 +24,8 @@ static const struct history_record *note(struct world *w, const struct history_r
     const struct history_record *added = history_add(&w->history, r);
 
     record_write(w->record, added);
+    if (added->sequence % (HISTORY_ROOM / 2) == 0)
+        serve_followers(w);
     return added;
 }
 
@@ -98,10 +100,20 @@ static void tell_failure(const struct history_record *r)
         log_warnx("%s: %s: %s", r->what, r->step, strerror(r->error));
 }
 
+/* The copy that is kept for longer has the same sequence. */
+static void add_death(struct world *w, struct history_record *r)
+{
+    if (r->error)
+        r->step = spawn_step_name(r->error_step);
+    add(w, r, true);
+    r->sequence = w->history.last;
+    history_deaths_add(&w->deaths, r);
+}
+
 void observe_change(void *world, const struct engine_change *c)
 {
     struct world *w = world;
-    struct history_record r;
+    struct history_record r, death;
 
     if (c->impossible) {
         log_warnx("%s: event %s cannot be in state %s: a fault of tend", service_name(c->service),
@@ -115,6 +127,8 @@ void observe_change(void *world, const struct engine_change *c)
         r.step = spawn_step_name(r.error_step);
     if (w->entrypoint && r.error && c->to == SERVICE_STOPPING)
         tell_failure(&r);
+    if (history_death(c, &death))
+        add_death(w, &death);
     add(w, &r, is_detail(c));
 }
 
@@ -143,27 +157,59 @@ void observe_signal(struct world *w, struct service *s, int signal, unsigned oth
     add(w, &r, true);
 }
 
-void observe_forked(struct world *w, const struct service *s, bool command, pid_t pid)
+void observe_sent(struct world *w, const struct service *s, int signal, bool group)
+{
+    struct history_record r = record_of(w, s, HISTORY_SIGNAL);
+
+    r.pid = s->pid;
+    r.group = group;
+    r.number = signal;
+    add(w, &r, true);
+}
+
+static uint8_t process_of(const struct service *s, enum child_kind kind)
+{
+    if (kind == CHILD_COMMAND)
+        return HISTORY_COMMAND;
+    if (kind == CHILD_RELOAD)
+        return HISTORY_RELOAD;
+    return s->preparing ? HISTORY_BEFORE : HISTORY_MAIN;
+}
+
+void observe_forked(struct world *w, const struct service *s, enum child_kind kind, pid_t pid)
 {
     struct history_record r = record_of(w, s, HISTORY_FORKED);
 
-    r.process = command ? HISTORY_COMMAND : s->preparing ? HISTORY_BEFORE : HISTORY_MAIN;
+    r.process = process_of(s, kind);
     r.pid = pid;
     add(w, &r, true);
 }
 
-void observe_command(struct world *w, struct service *s, pid_t pid, const struct service_exit *exit)
+/* A reload of our own config may have taken the command away while it ran. */
+static void tell_command_failure(struct world *w, const struct service *s, enum child_kind kind)
 {
-    const struct start_failure *failure = &world_life(w, s)->command_failure;
+    const struct life *l = world_life(w, s);
+    bool reload = kind == CHILD_RELOAD;
+    const struct start_failure *failure = reload ? &l->reload_failure : &l->command_failure;
+    char *const *argv = reload ? s->conf->reload.command : s->conf->stop.command;
+
+    log_warnx("%s: %s command \"%s\": %s: %s", service_name(s), reload ? "reload" : "stop",
+              argv ? argv[0] : "", spawn_step_name(failure->step), strerror(failure->error));
+}
+
+void observe_command(struct world *w, struct service *s, enum child_kind kind, pid_t pid,
+                     const struct service_exit *exit)
+{
+    const struct life *l = world_life(w, s);
+    bool failed = kind == CHILD_RELOAD ? l->reload_failure.error : l->command_failure.error;
     struct history_record r = record_of(w, s, HISTORY_EXIT);
 
-    if (failure->error)
-        log_warnx("%s: stop command \"%s\": %s: %s", service_name(s), s->conf->stop.command[0],
-                  spawn_step_name(failure->step), strerror(failure->error));
-    r.process = HISTORY_COMMAND;
+    if (failed)
+        tell_command_failure(w, s, kind);
+    r.process = process_of(s, kind);
     r.pid = pid;
     r.exit = *exit;
-    add(w, &r, failure->error || (exit->how == EXIT_CODE && exit->number == 0));
+    add(w, &r, failed || (exit->how == EXIT_CODE && exit->number == 0));
 }
 
 void observe_reaped(struct world *w, unsigned strays)
@@ -226,6 +272,8 @@ void observe_stuck(struct world *w, struct service *s)
 
     if (s->pid)
         name_process(w, s, s->pid);
+    if (world_life(w, s)->reload_pid)
+        name_process(w, s, world_life(w, s)->reload_pid);
     for (unsigned i = 0; i < m->n && i < 16; i++)
         name_process(w, s, m->at[i].pid);
 }

@@ -21,7 +21,8 @@ static const char usage[] =
     "      --check             tell every error of the config, or the plan of it\n"
     "      --format FORMAT     of --check: text, json or records\n"
     "      --options           tell every key of the config\n"
-    "      --runtime DIR       folder for what exists while tend runs\n"
+    "      --runtime DIR       folder of the control socket (TEND_RUNTIME; as root\n"
+    "                          /run/tend, else $XDG_RUNTIME_DIR/tend)\n"
     "One command:\n"
     "      --main-only         send signals to it alone, not to its process group\n"
     "      --rewrite FROM=TO   send TO where FROM comes in; TO may be none\n"
@@ -253,6 +254,7 @@ static void set_option(struct options *o, msec *grace, int option)
         o->list = true;
         break;
     case OPTION_RUNTIME:
+        o->runtime = must(strdup(optarg));
         break;
     case OPTION_MAIN_ONLY:
         e->conf->stop.to = CONF_TO_MAIN;

@@ -169,6 +169,16 @@ static void put_conf(struct writer *w, const struct conf *conf)
     put_list(w, conf->file_environment);
 }
 
+/* The words stay with the loader: what became of them is behind the keys. */
+static void put_supervisor(struct writer *w, const struct conf_supervisor *supervisor)
+{
+    for (size_t i = 0; i < conf_supervisor_keys_n; i++)
+        if (conf_supervisor_keys[i].kind != CONF_STRING)
+            put_key(w, supervisor, &conf_supervisor_keys[i]);
+    put_bool(w, supervisor->has_group);
+    put(w, &supervisor->gid, sizeof(supervisor->gid));
+}
+
 static void put_head(struct writer *w, uint32_t kind)
 {
     uint32_t magic = PACK_MAGIC;
@@ -192,8 +202,7 @@ int pack_set(const struct conf_set *set, struct pack *out)
     size_t before = out->size;
 
     put_head(&w, PACK_SET);
-    for (size_t i = 0; i < conf_supervisor_keys_n; i++)
-        put_key(&w, &set->supervisor, &conf_supervisor_keys[i]);
+    put_supervisor(&w, &set->supervisor);
     put_count(&w, set->n);
     for (size_t i = 0; i < set->n; i++)
         put_conf(&w, set->at[i]);

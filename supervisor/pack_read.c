@@ -332,14 +332,23 @@ static int has_twins(const struct conf_set *set)
     return found;
 }
 
+static void get_supervisor(struct reader *r, struct conf_supervisor *supervisor)
+{
+    for (size_t i = 0; i < conf_supervisor_keys_n; i++)
+        if (conf_supervisor_keys[i].kind != CONF_STRING)
+            get_key(r, supervisor, &conf_supervisor_keys[i]);
+    supervisor->has_group = get_bool(r);
+    get(r, &supervisor->gid, sizeof(supervisor->gid));
+    refuse_unless(r, supervisor->gid != (gid_t)-1);
+}
+
 /* Fails with r->bad, or without it when out of memory. */
 static int fill_set(struct reader *r, struct conf_set *set)
 {
     size_t n;
     int twins;
 
-    for (size_t i = 0; i < conf_supervisor_keys_n; i++)
-        get_key(r, &set->supervisor, &conf_supervisor_keys[i]);
+    get_supervisor(r, &set->supervisor);
     n = get_count(r, CONF_BYTES_MIN);
     set->at = calloc(n + 1, sizeof(struct conf *));
     if (set->at == NULL)

@@ -90,67 +90,32 @@ static void put_count(struct text *l, const struct world *w)
 
 /* ---- what it does ---- */
 
-static void put_process(struct text *l, const struct world *w, pid_t pid,
-                        const struct process_stat *p)
+struct line {
+    struct text *text;
+    const struct world *w;
+    unsigned told;
+};
+
+static void put_process(void *self, const struct process_stat *p)
 {
+    struct line *l = self;
     char command[32], where[64];
 
-    observe_read_word(w, pid, "comm", command, sizeof command);
-    observe_read_where(w, pid, where, sizeof where);
-    text_put(l, "%spid %d (%s) %c%s%s", l->at[l->n - 1] == '(' ? "" : ", ", (int)pid, command,
+    if (l->told++ >= TOLD_PROCESSES)
+        return;
+    observe_read_word(l->w, p->pid, "comm", command, sizeof command);
+    observe_read_where(l->w, p->pid, where, sizeof where);
+    text_put(l->text, "%spid %d (%s) %c%s%s", l->told == 1 ? " (" : ", ", (int)p->pid, command,
              p->state, *where ? " in " : "", where);
-}
-
-static unsigned put_own(struct text *l, const struct world *w, pid_t pid)
-{
-    struct process_stat p;
-
-    if (!pid || members_stat(w->proc, pid, &p))
-        return 0;
-    put_process(l, w, pid, &p);
-    return 1;
-}
-
-/* One that is dead already waits for its parent, not we for it. */
-static unsigned put_other(struct text *l, const struct world *w, pid_t pid)
-{
-    struct process_stat p;
-
-    if (members_stat(w->proc, pid, &p) || p.state == 'Z' || p.state == 'X')
-        return 0;
-    put_process(l, w, pid, &p);
-    return 1;
-}
-
-/* Whether a child that nobody forked here is to be named; see roster.c. */
-static bool is_of(const struct world *w, const struct service *s, const struct process_stat *p)
-{
-    pid_t leader = s && !w->entrypoint ? world_life(w, s)->leader : 0;
-
-    return !s || w->entrypoint || (leader && (p->session == leader || p->pgrp == leader));
 }
 
 static void put_processes(struct text *l, struct world *w, const struct service *s)
 {
-    unsigned told = 0;
+    struct line line = {l, w, 0};
 
-    roster_open(w);
-    text_put(l, " (");
-    if (s) {
-        const struct members *m = &world_life(w, s)->members;
-        told += put_own(l, w, s->pid);
-        told += put_own(l, w, s->command);
-        for (unsigned i = 0; i < m->n && told < TOLD_PROCESSES; i++)
-            told += put_other(l, w, m->at[i].pid);
-    }
-    for (size_t i = 0; i < w->n_unknown && told < TOLD_PROCESSES && (!s || !s->pid); i++)
-        if (is_of(w, s, &w->unknown[i]) &&
-            !(s && members_has(&world_life(w, s)->members, w->unknown[i].pid, w->unknown[i].born)))
-            told += put_other(l, w, w->unknown[i].pid);
-    if (told)
+    roster_each(w, s, put_process, &line);
+    if (line.told)
         text_put(l, ")");
-    else
-        l->at[l->n -= 2] = '\0';
 }
 
 /* Tenths of a second where it is short: it is read while it passes. */

@@ -31,7 +31,7 @@ void roster_open(struct world *w)
 /* Its main process is gone, but not yet everything. */
 static bool waits_for_end(const struct service *s)
 {
-    return s && s->pid == 0 && s->command == 0 &&
+    return s && s->pid == 0 &&
            (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING ||
             s->state == SERVICE_STUCK);
 }
@@ -51,26 +51,26 @@ static bool is_kin(const struct life *l, const struct process_stat *p)
     return l->leader && (p->session == l->leader || p->pgrp == l->leader);
 }
 
-static int owner_by_main(const struct world *w, pid_t leader)
+static int owner_by_leader(const struct world *w, pid_t leader)
 {
     const struct child *c = child_find(&w->children, leader);
 
-    return c && c->kind == CHILD_MAIN ? (int)c->service->slot : -1;
+    return c && c->service ? (int)c->service->slot : -1;
 }
 
-/* Direct evidence: main process, session or group of one, or known from an earlier look. What comes
- * to us in command mode is the command's. */
+/* Direct evidence: main process or other command of a service, session or group of one, or known
+ * from an earlier look. What comes to us in command mode is the command's. */
 static int direct(void *world, const struct process_stat *p)
 {
     const struct world *w = world;
-    int owner = owner_by_main(w, p->pid);
+    int owner = owner_by_leader(w, p->pid);
 
     if (owner < 0 && w->entrypoint && p->ppid == getpid())
         owner = 0;
     if (owner < 0)
-        owner = owner_by_main(w, p->session);
+        owner = owner_by_leader(w, p->session);
     if (owner < 0)
-        owner = owner_by_main(w, p->pgrp);
+        owner = owner_by_leader(w, p->pgrp);
     for (size_t i = 0; owner < 0 && i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
         const struct life *l = &w->lives[i];
@@ -139,9 +139,10 @@ static bool take_snapshot(struct world *w)
     return true;
 }
 
-static bool counts(const struct service *s, const struct process_stat *p)
+static bool counts(const struct world *w, const struct service *s, const struct process_stat *p)
 {
-    return p->pid != s->pid && p->pid != s->command && p->state != OWN_CHILD && is_alive(p);
+    return p->pid != s->pid && p->pid != s->command && p->pid != world_life(w, s)->reload_pid &&
+           p->state != OWN_CHILD && is_alive(p);
 }
 
 static void refresh_from_snapshot(struct world *w, struct service *s)
@@ -150,7 +151,7 @@ static void refresh_from_snapshot(struct world *w, struct service *s)
 
     members_begin(&l->members);
     for (size_t i = 0; i < w->snapshot.n; i++)
-        if (w->owners[i] == (int)s->slot && counts(s, &w->snapshot.at[i]))
+        if (w->owners[i] == (int)s->slot && counts(w, s, &w->snapshot.at[i]))
             members_see(&l->members, w->snapshot.at[i].pid, w->snapshot.at[i].born);
     members_end(&l->members);
 }
@@ -163,7 +164,7 @@ static void refresh_from_cgroup(struct world *w, struct service *s)
 
     members_begin(&l->members);
     for (int i = 0; i < n; i++)
-        if (members_stat(w->proc, w->pids[i], &p) == 0 && counts(s, &p))
+        if (members_stat(w->proc, w->pids[i], &p) == 0 && counts(w, s, &p))
             members_see(&l->members, p.pid, p.born);
     members_end(&l->members);
 }
@@ -279,6 +280,53 @@ bool roster_strangers(struct world *w)
     return w->proc < 0 || find_unknown(w) != 0 || (guests && has_guest(w));
 }
 
+/* One that is dead already waits for its parent, not we for it. */
+static void show_other(struct world *w, pid_t pid,
+                       void (*show)(void *self, const struct process_stat *), void *self)
+{
+    struct process_stat p;
+
+    if (members_stat(w->proc, pid, &p) == 0 && is_alive(&p))
+        show(self, &p);
+}
+
+static void show_own(struct world *w, pid_t pid,
+                     void (*show)(void *self, const struct process_stat *), void *self)
+{
+    struct process_stat p;
+
+    if (pid && members_stat(w->proc, pid, &p) == 0)
+        show(self, &p);
+}
+
+static bool is_unknown_of(const struct world *w, const struct service *s,
+                          const struct process_stat *p)
+{
+    const struct life *l = s ? world_life(w, s) : NULL;
+
+    if (l && (s->pid || members_has(&l->members, p->pid, p->born)))
+        return false;
+    return !l || w->entrypoint || is_kin(l, p);
+}
+
+void roster_each(struct world *w, const struct service *s,
+                 void (*show)(void *self, const struct process_stat *), void *self)
+{
+    const struct life *l = s ? world_life(w, s) : NULL;
+
+    roster_open(w);
+    if (l) {
+        show_own(w, s->pid, show, self);
+        show_own(w, s->command, show, self);
+        show_own(w, l->reload_pid, show, self);
+    }
+    for (unsigned i = 0; l && i < l->members.n; i++)
+        show_other(w, l->members.at[i].pid, show, self);
+    for (size_t i = 0; i < w->n_unknown; i++)
+        if (is_unknown_of(w, s, &w->unknown[i]))
+            show_other(w, w->unknown[i].pid, show, self);
+}
+
 void roster_woken(struct world *w)
 {
     while (cgroup_next(&w->cgroup) >= 0)
@@ -309,8 +357,9 @@ static void feed(struct world *w, struct service *s, unsigned members)
             roster_tell(w, s, SIGKILL, UINT64_MAX);
     } else {
         members_free(&l->members);
+        drop_leader(l);
     }
-    engine_members(&w->engine, s, members, w->now);
+    engine_members(&w->engine, s, members + (l->reload_pid != 0), w->now);
 }
 
 /* All that lived below a main process came to us when it ended; so where we have no child that is

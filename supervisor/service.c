@@ -33,6 +33,22 @@ static const char *const cause_texts[] = {
 };
 static_assert(ARRAY_SIZE(cause_texts) == CAUSE_COUNT, "a text for each cause");
 
+static const char *const cause_words[] = {
+    [CAUSE_NONE] = "",
+    [CAUSE_REQUEST] = "request",
+    [CAUSE_REMOVED] = "removed",
+    [CAUSE_AGAIN] = "restart",
+    [CAUSE_SHUTDOWN] = "shutdown",
+    [CAUSE_REQUIREMENT] = "requirement",
+    [CAUSE_EXIT] = "exit",
+    [CAUSE_EXEC] = "exec",
+    [CAUSE_FORK] = "fork",
+    [CAUSE_BEFORE] = "before_start",
+    [CAUSE_TIMEOUT] = "timeout",
+    [CAUSE_FAULT] = "fault",
+};
+static_assert(ARRAY_SIZE(cause_words) == CAUSE_COUNT, "a word for each");
+
 const char *service_state_name(enum service_state state)
 {
     return state_names[state];
@@ -41,6 +57,11 @@ const char *service_state_name(enum service_state state)
 const char *service_cause_text(enum service_cause cause)
 {
     return cause_texts[cause];
+}
+
+const char *service_cause_word(enum service_cause cause)
+{
+    return cause_words[cause];
 }
 
 bool exit_from_status(int status, struct service_exit *out)

@@ -55,8 +55,9 @@ const char *spawn_step_name(int step)
 /* Meant for us alone, by whoever started us. */
 static bool is_managers(const char *entry)
 {
-    static const char *const prefixes[] = {"NOTIFY_SOCKET=",  "LISTEN_PID=",   "LISTEN_FDS=",
-                                           "LISTEN_FDNAMES=", "WATCHDOG_PID=", "WATCHDOG_USEC="};
+    static const char *const prefixes[] = {
+        "NOTIFY_SOCKET=", "LISTEN_PID=",    "LISTEN_FDS=", "LISTEN_FDNAMES=",
+        "WATCHDOG_PID=",  "WATCHDOG_USEC=", "MAINPID="};
 
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (!strncmp(entry, prefixes[i], strlen(prefixes[i])))
@@ -327,9 +328,9 @@ static pid_t give_up(struct spawn *s, int error)
 }
 
 pid_t spawn_start(const struct spawn_common *common, const struct conf *c, char *const *argv,
-                  int cgroup, struct spawn **out, enum spawn_step *step)
+                  pid_t main, int cgroup, struct spawn **out, enum spawn_step *step)
 {
-    struct spawn *s = spawn_block_new(common, c, argv);
+    struct spawn *s = spawn_block_new(common, c, argv, main);
     int ends[2];
     pid_t pid;
 

@@ -95,12 +95,13 @@ static size_t room_for(const struct spawn_common *common, const struct conf *c, 
 
     find_user(c, &u);
     defaults = strlen(u.name) * 2 + strlen(u.home) + strlen(u.shell) + sizeof default_path +
-               8 * (sizeof "LOGNAME=" + sizeof(char *));
+               9 * (sizeof "LOGNAME=" + sizeof(char *));
     return sizeof(struct spawn) + SPAWN_STACK + room_of(argv) + room_of(c->environment) +
            room_of(c->file_environment) + room_of(common->environment) + defaults +
            room_of_text(directory_of(common, c)) + room_of_text(c->tty) +
            room_of_paths(path_of(common, c), argv[0]) +
-           2 * (sizeof "WATCHDOG_PID=" + SPAWN_PID_MAX) + 8 * sizeof(max_align_t);
+           2 * (sizeof "WATCHDOG_PID=" + SPAWN_PID_MAX) + sizeof "MAINPID=" + SPAWN_PID_MAX +
+           8 * sizeof(max_align_t);
 }
 
 /* ---- laying it out ---- */
@@ -185,12 +186,16 @@ static void merge_user(struct merge *m, const struct conf *c)
 }
 
 static char **take_environment(struct arena *a, const struct spawn_common *common,
-                               const struct conf *c)
+                               const struct conf *c, pid_t main)
 {
     size_t most =
-        count(c->environment) + count(c->file_environment) + count(common->environment) + 6;
+        count(c->environment) + count(c->file_environment) + count(common->environment) + 7;
     struct merge m = {a, take_pointers(a, most), 0};
+    char number[SPAWN_PID_MAX];
 
+    snprintf(number, sizeof number, "%d", (int)main);
+    if (main)
+        merge(&m, "MAINPID=", number);
     merge_list(&m, c->environment);
     merge_list(&m, c->file_environment);
     if (c->has_ids)
@@ -278,7 +283,7 @@ static char *align(void *at)
 }
 
 struct spawn *spawn_block_new(const struct spawn_common *common, const struct conf *c,
-                              char *const *argv)
+                              char *const *argv, pid_t main)
 {
     struct spawn *s = malloc(room_for(common, c, argv));
     struct arena a;
@@ -304,10 +309,11 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     a.at = s->stack + SPAWN_STACK;
     s->argv = take_list(&a, argv);
     s->envp = common->caller ? take_caller_environment(s, &a, common->environment)
-                             : take_environment(&a, common, c);
+                             : take_environment(&a, common, c, main);
     if (directory_of(common, c))
         s->directory = take_text(&a, "", 0, directory_of(common, c));
-    if (c->tty && argv != c->stop.command) /* which finds it in its service's hands */
+    /* the other commands find it in their service's hands */
+    if (c->tty && argv != c->stop.command && argv != c->reload.command)
         s->tty = take_text(&a, "", 0, c->tty);
     s->paths = take_paths(&a, argv[0], path_of(common, c));
     return s;

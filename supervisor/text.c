@@ -15,9 +15,10 @@ void text_put(struct text *t, const char *format, ...)
         t->n = (size_t)n < t->size - t->n ? t->n + (size_t)n : t->size - 1;
 }
 
+/* What is cut off is whole: no half of an escape stays. */
 static void put_escaped(struct text *t, const char *value, bool blanks)
 {
-    for (; *value; value++)
+    for (; *value && t->size - t->n > sizeof "\\xHH" - 1; value++)
         if ((*value > ' ' && *value <= '~' && *value != '\\') || (blanks && *value == ' '))
             text_put(t, "%c", *value);
         else

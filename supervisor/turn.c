@@ -43,7 +43,7 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     struct life *l = world_life(w, s);
     struct engine_fact fact;
 
-    act_read_report(w, s, false);
+    act_read_report(w, s, CHILD_MAIN);
     fact = (struct engine_fact){
         .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
     fact.exit.oom = is_unexplained(s, exit) && cgroup_oom_took_one(&w->oom, w->now);
@@ -61,14 +61,25 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
 static void bury_command(struct world *w, struct service *s, pid_t pid,
                          const struct service_exit *exit)
 {
-    act_read_report(w, s, true);
+    act_read_report(w, s, CHILD_COMMAND);
     process_signal_group(pid, SIGKILL);
     persist_command_ended(&w->store.area, s, world_life(w, s)->leader);
     process_reap(pid);
     child_remove(&w->children, pid);
-    observe_command(w, s, pid, exit);
+    observe_command(w, s, CHILD_COMMAND, pid, exit);
     engine_event(&w->engine, s, EVENT_COMMAND_ENDED, w->now, NULL);
     world_life(w, s)->unsaved = true;
+}
+
+/* Nor of a reload command. */
+static void bury_reload(struct world *w, struct service *s, pid_t pid,
+                        const struct service_exit *exit)
+{
+    act_read_report(w, s, CHILD_RELOAD);
+    process_signal_group(pid, SIGKILL);
+    process_reap(pid);
+    child_remove(&w->children, pid);
+    act_reload_ended(w, s, exit);
 }
 
 static void bury_child(struct world *w, const struct child *child, const struct service_exit *exit)
@@ -81,6 +92,9 @@ static void bury_child(struct world *w, const struct child *child, const struct 
         break;
     case CHILD_COMMAND:
         bury_command(w, c.service, c.pid, exit);
+        break;
+    case CHILD_RELOAD:
+        bury_reload(w, c.service, c.pid, exit);
         break;
     case CHILD_LOADER:
         process_reap(c.pid);
@@ -98,7 +112,7 @@ static void bury(struct world *w)
     unsigned strangers = 0;
     pid_t pid;
 
-    w->deaths = false;
+    w->zombies = false;
     while ((pid = process_peek(&exit)) > 0) {
         const struct child *c = child_find(&w->children, pid);
         w->look = true;
@@ -108,7 +122,7 @@ static void bury(struct world *w)
         }
         process_reap(pid);
         if (++strangers == STRANGERS_IN_A_TURN) {
-            w->deaths = w->again = true;
+            w->zombies = w->again = true;
             break;
         }
     }
@@ -155,8 +169,10 @@ static void obey(struct world *w, const struct loop_signal *s)
         interrupted(w);
     } else if (signal == SIGHUP && w->has_tty)
         turn_shutdown(w, "terminal hung up", 0);
-    else if (signal == SIGHUP && !w->entrypoint && !w->engine.shutdown && config_load(w))
-        log_warn("reload");
+    else if (signal == SIGHUP && !w->entrypoint && !w->engine.shutdown)
+        config_ask(w, true);
+    else if (signal == SIGUSR1 && !w->entrypoint)
+        serve_again(w);
 }
 
 /* ---- what is ready ---- */
@@ -171,9 +187,11 @@ static void read_reports(struct world *w, const struct loop_event *events, int n
     for (int i = 0; i < n; i++) {
         struct service *s = service_at(w, events[i].index);
         if (s && events[i].kind == SOURCE_MAIN_REPORT)
-            act_read_report(w, s, false);
+            act_read_report(w, s, CHILD_MAIN);
         if (s && events[i].kind == SOURCE_COMMAND_REPORT)
-            act_read_report(w, s, true);
+            act_read_report(w, s, CHILD_COMMAND);
+        if (s && events[i].kind == SOURCE_RELOAD_REPORT)
+            act_read_report(w, s, CHILD_RELOAD);
     }
 }
 
@@ -191,12 +209,30 @@ static int take_signals(struct world *w, struct loop_signal *signals)
 
     while (n < SIGNALS_IN_A_TURN && (signals[n] = loop_signal(&w->loop)).number) {
         if (signals[n].number == SIGCHLD)
-            w->deaths = true;
+            w->zombies = true;
         n++;
     }
     if (n == SIGNALS_IN_A_TURN)
         w->again = true;
     return n;
+}
+
+/* Of the others the engine has the time. */
+static void expire_child(struct world *w, const struct child *c)
+{
+    switch (c->kind) {
+    case CHILD_LOADER:
+        log_warnx("config: not loaded in time");
+        process_signal_group(c->pid, SIGKILL);
+        break;
+    case CHILD_RELOAD:
+        act_reload_late(w, c->service);
+        break;
+    case CHILD_MAIN:
+    case CHILD_COMMAND:
+    case CHILD_KIND_COUNT:
+        break;
+    }
 }
 
 static void expire(struct world *w)
@@ -216,10 +252,8 @@ static void expire(struct world *w)
         turn_shutdown(w, "deadline", 0);
     }
     engine_expire(&w->engine, w->now);
-    while ((c = child_expired(&w->children, w->now))) {
-        log_warnx("config: not loaded in time");
-        process_signal_group(c->pid, SIGKILL);
-    }
+    while ((c = child_expired(&w->children, w->now)))
+        expire_child(w, c);
     if (w->now >= w->look_at)
         w->look = true;
 }
@@ -247,7 +281,7 @@ static msec next_deadline(struct world *w)
 {
     msec first = engine_deadline(&w->engine), other = child_deadline(&w->children);
 
-    if (w->again || w->deaths)
+    if (w->again || w->zombies)
         return w->now;
     if (other < first)
         first = other;
@@ -263,6 +297,8 @@ static msec next_deadline(struct world *w)
         first = w->now + log_wait();
     if (turn_end_deadline(w) < first)
         first = turn_end_deadline(w);
+    if (serve_deadline(w) < first)
+        first = serve_deadline(w);
     return first;
 }
 
@@ -278,9 +314,9 @@ static void turn(struct world *w)
     w->again = n == EVENTS_IN_A_TURN;
     read_reports(w, events, n);
     n_signals = take_signals(w, signals);
-    if (w->deaths && w->entrypoint)
+    if (w->zombies && w->entrypoint)
         entrypoint_look(w);
-    if (w->deaths)
+    if (w->zombies)
         bury(w);
     if (is_ready(events, n, SOURCE_LOADER))
         config_read(w);
@@ -288,12 +324,14 @@ static void turn(struct world *w)
         obey(w, &signals[i]);
     if (is_ready(events, n, SOURCE_CGROUP))
         roster_woken(w);
+    serve_take(w, events, n);
     expire(w);
     act(w);
     turn_maybe_end(w);
     act(w);
     turn_sweep(w);
     save_changes(w);
+    serve_answer(w);
     progress_look(w);
     if (w->crowded && !w->again)
         give_back(w);
@@ -303,7 +341,7 @@ static void turn(struct world *w)
 int turn_run(struct world *w)
 {
     w->now = loop_now();
-    if (w->entrypoint ? entrypoint_start(w) : config_load(w)) {
+    if (w->entrypoint ? entrypoint_start(w) != 0 : config_ask(w, true) == 0) {
         log_warn(w->entrypoint ? "command" : "config");
         return WORLD_NO_SYSTEM;
     }
@@ -313,6 +351,7 @@ int turn_run(struct world *w)
     while (!w->over)
         turn(w);
     observe_report(w);
+    serve_close(w);
     log_drain(turn_last_words(w));
     return turn_exit_status(w);
 }

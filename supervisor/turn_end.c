@@ -35,11 +35,31 @@ static bool any_failed(const struct world *w)
     return false;
 }
 
+/* What it needs failed, and was not only stopped by somebody who may start it again. */
+static bool waits_in_vain(const struct service *s)
+{
+    bool failed = s->state == SERVICE_PENDING && s->hopeless;
+
+    while (failed && s->state == SERVICE_PENDING)
+        s = graph_blocker(s, &failed);
+    return failed && s->wanted;
+}
+
 /* For good: it is done, gave up, or waits in vain. */
 static bool is_over(const struct service *s)
 {
-    return s->state == SERVICE_DONE || s->state == SERVICE_FAILED ||
-           (s->state == SERVICE_PENDING && s->hopeless);
+    return s->state == SERVICE_DONE || s->state == SERVICE_FAILED || waits_in_vain(s);
+}
+
+/* Somebody can come and start one. */
+static bool can_be_started(const struct world *w)
+{
+    for (size_t i = 0; serve_is_open(w) && i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->state == SERVICE_DOWN && !s->doomed)
+            return true;
+    }
+    return false;
 }
 
 /* Nothing will come up by itself any more, or the service that decides has ended for good. */
@@ -49,11 +69,11 @@ void turn_maybe_end(struct world *w)
 
     if (w->engine.shutdown || !w->loaded)
         return;
-    w->in_vain = m && m->state == SERVICE_PENDING && m->hopeless;
+    w->in_vain = m && waits_in_vain(m);
     if (m && m->wanted && is_over(m))
         turn_shutdown(
             w, w->in_vain ? "the main service waits in vain" : "the main service has ended", 1);
-    else if (all_down(w))
+    else if (all_down(w) && !can_be_started(w))
         turn_shutdown(w,
                       any_failed(w) ? "nothing is left to run, and not all went well"
                                     : "all services have ended",

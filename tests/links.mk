@@ -14,10 +14,14 @@ $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
 $(BUILD)/tests/unit/test_cgroup_oom: $(call obj,cgroup_oom cgroup_files)
+CONTROL := control control_accept control_access control_client text
+$(BUILD)/tests/unit/test_control: $(call obj,$(CONTROL))
+$(BUILD)/tests/unit/test_control: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/unit/test_runtime: $(call obj,runtime $(CONTROL))
 
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
-SIM_CORE := engine engine_life engine_table engine_reload plan graph graph_check backoff service child persist \
+SIM_CORE := engine engine_life engine_table engine_reload engine_plan plan graph graph_check backoff service child persist \
 	history text $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
@@ -30,10 +34,15 @@ $(BUILD)/tests/unit/test_service: $(call obj,service $(CONF))
 $(BUILD)/tests/unit/test_child: $(call obj,child)
 $(BUILD)/tests/unit/test_backoff: $(call obj,backoff $(CONF))
 $(BUILD)/tests/unit/test_graph: $(call obj,graph service $(CONF))
-$(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(patsubst %,$(BUILD)/tests/unit/%,test_graph test_engine_reload test_engine_plan test_reload_matrix): LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_graph_check: $(call obj,graph_check $(CONF))
 ENGINE := engine engine_life engine_table engine_reload plan graph backoff service $(CONF)
 $(patsubst %,$(BUILD)/tests/unit/%,test_engine test_engine_life test_engine_limit test_engine_stop test_engine_reload): $(call obj,$(ENGINE))
-$(BUILD)/tests/unit/test_history: $(call obj,history history_fields text $(ENGINE))
+$(patsubst %,$(BUILD)/tests/unit/%,test_history test_history_deaths): \
+	$(call obj,history history_fields history_deaths text $(ENGINE))
+$(patsubst %,$(BUILD)/tests/unit/%,test_engine_plan test_reload_matrix): $(call obj,engine_plan graph_check $(ENGINE))
+$(BUILD)/tests/unit/test_request: $(call obj,request text $(CONF))
+$(BUILD)/tests/fuzz/fuzz_request: $(call obj,request text $(CONF))
+$(BUILD)/tests/unit/test_answer: $(call obj,answer history history_fields text $(ENGINE))
 $(BUILD)/tests/unit/test_plan: $(call obj,plan graph service $(CONF))
 $(BUILD)/tests/unit/test_check_plan: $(call obj,check_plan graph_check $(ENGINE))

@@ -11,6 +11,7 @@
 enum child_kind {
     CHILD_MAIN,    /* a service's main process, or its before_start command */
     CHILD_COMMAND, /* a service's stop command */
+    CHILD_RELOAD,  /* a service's reload command */
     CHILD_LOADER,  /* reads the config */
     CHILD_KIND_COUNT
 };

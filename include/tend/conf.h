@@ -101,6 +101,11 @@ struct conf {
         msec command_timeout;
         int to; /* enum conf_to */
     } stop;
+    struct {
+        int signal;
+        char **command; /* instead of the signal */
+        msec command_timeout;
+    } reload;
     struct conf_limit *limits; /* only those that are set, in order of resource */
     size_t n_limits;
 
@@ -122,6 +127,11 @@ struct conf_supervisor {
     msec grace;
     msec deadline; /* of the shutdown; 0: none */
     int cgroup;    /* enum conf_cgroup */
+
+    /* who may use the control socket in part */
+    char *group; /* as written; it stays with the loader, which looks it up */
+    bool has_group;
+    gid_t gid;
 };
 
 /* Everything that one load yields. Owns the confs. */
@@ -153,7 +163,7 @@ enum conf_kind {
 enum conf_difference { CONF_SAME, CONF_POLICY, CONF_SPAWN };
 
 struct conf_key {
-    const char *section; /* "", "ready", "restart", "stop", "limits" */
+    const char *section; /* "", "ready", "restart", "stop", "reload", "limits" */
     const char *name;
     enum conf_kind kind;
     size_t offset;               /* in struct conf, or in struct conf_supervisor */

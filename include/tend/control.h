@@ -2,7 +2,12 @@
  * Knows no request and no service (request.h, serve.c). Nothing here waits.
  *
  * Rights come from the peer's credentials (unix(7), SO_PEERCRED, SO_PEERGROUPS): root and our own
- * user have all of them; the group of the socket has part; everybody else is told so and closed. */
+ * user have all of them; the group of the socket has part; everybody else is told so and closed.
+ *
+ * A client is watched for EPOLLIN while control_wants_read, for EPOLLOUT while control_has_output,
+ * and for neither otherwise, where a hang-up is still told. After any of its events come
+ * control_read and control_write, in this order; then, as after all that is done to it,
+ * control_is_over. */
 #ifndef TEND_CONTROL_H
 #define TEND_CONTROL_H
 
@@ -16,6 +21,7 @@ enum {
     CONTROL_OUT_MAX = 8192, /* kept for one client until it reads */
     CONTROL_STALL = 10000,  /* msec for half a line, and for output that nobody reads */
     CONTROL_IDLE = 300000,  /* msec without any request */
+    CONTROL_PAUSE = 100,    /* msec without accept(2) after it failed */
 };
 
 struct client {
@@ -27,29 +33,44 @@ struct client {
     bool closing; /* as soon as it has read what there is */
     bool waits;   /* an answer is still to come: neither idle nor stalled while it reads */
     bool eof;     /* it sends no more */
+    bool gone;    /* it reads no more: its output is thrown away */
     msec since;   /* of the last whole request, or of the last byte that it read */
-    char *in;     /* n_in bytes, of which the first used were a request that is under way */
+    msec half;    /* the line of which only a part is there began */
+    msec refused; /* since then it has read nothing of what there is; NEVER: nothing was refused */
+    char *in;     /* n_in bytes, of which the first used are a request that is under way */
     size_t n_in, used;
     char *out; /* bytes sent..n_out are to be written */
     size_t n_out, sent;
 };
 
+/* To begin with: .socket = -1, all else zero. */
 struct control {
-    int socket;        /* listening, non-blocking; -1: none */
-    gid_t group;       /* (gid_t)-1: none */
+    int socket; /* listening, non-blocking; -1: none */
+    dev_t dev;  /* of its name in the directory */
+    ino_t ino;
+    gid_t group;       /* as asked for; (gid_t)-1: none */
+    int spare;         /* given up to tell somebody that there are no more descriptors; 0: none */
+    msec paused;       /* no accept(2) before; 0: none */
     struct client *at; /* CONTROL_CLIENTS, allocated with the first */
     unsigned n, n_partial;
     uint32_t serial;
+    /* NULL, or called before any descriptor of ours is closed, to unwatch it: an epoll(7) goes on
+     * with it as long as a child that was forked has it too. */
+    void (*before_close)(void *arg, int fd);
+    void *arg;
 };
 
-/* The socket "control" in that directory, in place of what is there: 0600, or 0660 for a group. The
- * caller holds the lock of the directory. -1 with errno, and no socket. */
+/* The socket "control" in that directory, in place of a socket that is there: 0600, or 0660 for a
+ * group. The caller holds the lock of the directory. -1 with errno, and no socket. If only the
+ * group could not be set, it is 0600. May be called again, also for another directory: clients
+ * stay. */
 int control_open(struct control *, int dir, gid_t group);
-/* Its mode and group anew; -1 with errno. */
+/* Its mode and group anew; -1 with errno, and then it is 0600. Clients who had part of the rights,
+ * and now have none, are over. */
 int control_set_group(struct control *, int dir, gid_t group);
 /* Whether what stands in the directory is still our socket. */
 bool control_is_there(const struct control *, int dir);
-/* Removes it too. */
+/* Drops all clients, removes the socket too. */
 void control_close(struct control *, int dir);
 
 /* The next who comes in, an index into at; -1: nobody now. Who may not come in, or for whom there
@@ -57,11 +78,18 @@ void control_close(struct control *, int dir);
  * who is idle or stalled for longest, else one with part of the rights; the place of the closed one
  * may be the newcomer's: its serial tells. */
 int control_accept(struct control *, msec now);
+/* Whether the socket is to be watched: not for a moment after accept(2) failed with somebody still
+ * waiting. control_deadline tells when it is again. */
+bool control_wants_accept(const struct control *, msec now);
 
-/* Reads what there is, without waiting. */
+/* Reads what there is, without waiting; nothing unless control_wants_read, but sees a hang-up. */
 void control_read(struct client *, msec now);
-/* The next whole line, NUL in place of its newline; valid until control_done. NULL: none. A line
- * that is too long is answered and ends the connection. */
+/* Not what comes behind a full buffer or behind replies that it has not read. */
+bool control_wants_read(const struct client *);
+/* Whether control_line has one. */
+bool control_has_line(const struct client *);
+/* The next whole line, NUL in place of its newline; valid until control_done. NULL: none, or one is
+ * under way. A line that is too long is answered and ends the connection. */
 char *control_line(struct client *, size_t *n);
 /* That line was answered. */
 void control_done(struct client *, msec now);
@@ -70,16 +98,19 @@ void control_done(struct client *, msec now);
  * was put there counts with control_put. */
 struct text control_room(struct client *, size_t least);
 void control_put(struct client *, const struct text *);
-/* Writes what there is; what is left is to be written when the socket is writable. */
+/* Writes what there is; what is left is to be written when the socket is writable. Called after
+ * output was put too: who does not read is told by it. */
 void control_write(struct client *, msec now);
 bool control_has_output(const struct client *);
-/* Nothing more is to be done for it: gone, or closing with nothing left to write. */
+/* Nothing more is to be done for it: closing or at its end, with nothing left to read, to do or to
+ * write; or gone while it waits. */
 bool control_is_over(const struct client *);
 void control_drop(struct control *, struct client *);
 
-/* When the first of them has stalled or is idle; NEVER: none. */
+/* When the first of them has stalled or is idle, or accept(2) is to be tried again; NEVER: none. To
+ * be asked when all that came was read. */
 msec control_deadline(const struct control *);
-/* The next who has, -1: none. */
-int control_expired(const struct control *, msec now);
+/* The next who has, -1: none. To be called whenever the deadline has come. */
+int control_expired(struct control *, msec now);
 
 #endif

@@ -47,7 +47,9 @@ bool graph_going(const struct service *, bool shutdown);
 bool graph_hopeless(const struct service *);
 /* May start: wanted, not going, everything it depends on ready or never to be, predecessor gone. */
 bool graph_clear(const struct service *);
-/* May stop: going, and no dependent that is going too is still there. */
+/* The first dependent that is going too and still there; NULL: none. */
+const struct service *graph_holder(const struct service *);
+/* May stop: going, and nobody holds it. */
 bool graph_quiet(const struct service *);
 /* What a pending service waits for first; NULL: nothing. *failed: it will not come by itself. */
 const struct service *graph_blocker(const struct service *, bool *failed);

@@ -4,6 +4,7 @@
 #define TEND_HISTORY_H
 
 #include "tend/engine.h"
+#include "tend/text.h"
 
 enum history_kind {
     HISTORY_STATE,    /* a change of state */
@@ -12,6 +13,7 @@ enum history_kind {
     HISTORY_EXIT,     /* a process of a service ended while its state did not change */
     HISTORY_STRAY,    /* orphans that belong to no service were reaped */
     HISTORY_SHUTDOWN, /* the shutdown began (age 0) or ended */
+    HISTORY_DEATH,    /* a life is over: of a main process or before_start, with all that it left */
     HISTORY_KIND_COUNT
 };
 
@@ -20,6 +22,7 @@ enum history_process {
     HISTORY_MAIN,
     HISTORY_BEFORE,  /* before_start */
     HISTORY_COMMAND, /* the stop command */
+    HISTORY_RELOAD,  /* the reload command */
     HISTORY_PROCESS_COUNT
 };
 
@@ -45,8 +48,10 @@ struct history_record {
     char what[HISTORY_WHAT_MAX]; /* what could not be executed (of a long path the end); to PENDING:
                                   * whom it needs in vain */
     unsigned tries;              /* failures in a row */
-    msec next; /* to BACKOFF: until the next try; to FAILED: the window of count */
-    msec age;  /* what ended had lasted so long: a life, a stop, a start */
+    msec next;   /* to BACKOFF: until the next try; to FAILED: the window of count */
+    msec age;    /* what ended had lasted so long: a life, a stop, a start; DEATH: its stop */
+    msec ran;    /* DEATH: from its fork to its exit */
+    bool killed; /* DEATH: KILL was sent */
 };
 
 enum { HISTORY_ROOM = 128 };
@@ -64,6 +69,10 @@ const struct history_record *history_next(const struct history *, uint64_t after
 /* From a change of state that the engine tells, while it tells it. */
 struct history_record history_from_change(const struct engine_change *);
 
+/* The same of the life that is over with this change; false where none is. One that no process
+ * could be made for counts, with no pid. */
+bool history_death(const struct engine_change *, struct history_record *);
+
 /* One line for people, without newline, never longer than size - 1: "web: ready after 30ms, pid
  * 12", "web: exit 3 after 2m". Nothing in it needs escapes: names and paths were checked. Returns
  * its length. */
@@ -76,5 +85,22 @@ size_t history_text(const struct history_record *, char *buf, size_t size);
  * length, less than size. */
 enum { HISTORY_FIELDS_MAX = 1024 };
 size_t history_fields(const struct history_record *, char *buf, size_t size);
+/* Of them " exit=3" or " killed_by=TERM", " core=1" and " oom=1"; of what has not ended nothing. */
+void history_exit_fields(struct text *, const struct service_exit *);
+
+/* ---- the deaths, which are kept for longer ---- */
+
+/* A new one takes the place of the oldest of its service where there are so many of that, else of
+ * the oldest of all. Memory is used as deaths come. */
+enum { HISTORY_DEATHS = 256, HISTORY_DEATHS_OF_ONE = 16 };
+struct history_deaths {
+    unsigned n;
+    struct history_record at[HISTORY_DEATHS]; /* in no order */
+};
+
+/* A copy, with the sequence that history_add gave it. */
+void history_deaths_add(struct history_deaths *, const struct history_record *);
+/* The one with the lowest sequence above after, whosever it is; NULL: none. */
+const struct history_record *history_deaths_next(const struct history_deaths *, uint64_t after);
 
 #endif

@@ -44,7 +44,10 @@ char **host_list_folder(const char *folder, size_t *count, bool *missing, char *
  * at fault. */
 int host_find_ids(struct conf *, const struct conf_key **key, char *why, size_t n);
 
-/* The same from a conf that has them, if it asks for the same: 1, or 0 if not, -1 without memory.
+/* The group of the supervisor's key of that name. */
+int host_find_group(const char *name, gid_t *gid, char *why, size_t n);
+
+/* The same as host_find_ids from a conf that has them, if it asks for the same: 1, or 0 if not, -1 without memory.
  */
 int host_copy_ids(struct conf *, const struct conf *known);
 

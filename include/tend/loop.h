@@ -30,6 +30,9 @@ const char *loop_open(struct loop *, const sigset_t *, uint32_t signal_kind);
  * the only one for its file. */
 int loop_add(struct loop *, int fd, uint32_t kind, uint32_t index);
 void loop_remove(struct loop *, int fd);
+/* What a descriptor that was added is waited for: to be readable, writable, both, or, with neither,
+ * for the end of the other side. */
+int loop_want(struct loop *, int fd, uint32_t kind, uint32_t index, bool read, bool write);
 
 /* Sleeps until something is ready or the deadline has come (NEVER: none), never shorter; fills at
  * most max events and returns how many. */

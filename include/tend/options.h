@@ -13,6 +13,7 @@ struct options {
     bool strict;
     msec deadline;                /* of the shutdown, from its beginning; NEVER: none given */
     const char *record;           /* NULL: none */
+    char *runtime;                /* NULL: none given */
     struct entrypoint entrypoint; /* conf NULL: service mode */
     int parent_death;             /* signal, 0: none */
 };

@@ -45,12 +45,14 @@ struct request {
     unsigned n_names;
 };
 
-/* Reads the n bytes of line, newline not among them, and cuts it into words in place: names then
- * point into it. line[n] must be writable. False: *error gets the whole reply, "error code=usage
- * text=..." with its newline. Names are not looked up, but each could be one (conf_name_valid). */
+/* Reads the n bytes of line, newline not among them (a last CR is of the newline), and cuts it into
+ * words in place: names then point into it. line[n] must be writable. False: *error, which has room
+ * for REQUEST_ERROR_MAX, gets the whole reply, "error code=usage text=..." with its newline. Names
+ * are not looked up, but each could be one (conf_name_valid). */
+enum { REQUEST_ERROR_MAX = 512 };
 bool request_parse(char *line, size_t n, struct request *out, struct text *error);
 
-/* The name after this one, of those of a request. */
+/* The name after this one, of those of a request; not to be read after the last. */
 const char *request_next_name(const char *name);
 
 /* Whether only root and our own user may ask for it. */

@@ -116,6 +116,7 @@ struct service {
     bool adopted;        /* pid was found after a crash of ours */
     pid_t pid;           /* main process, 0: none */
     pid_t command;       /* stop command, 0: none */
+    pid_t last_pid;      /* the main process that has ended, until its life is settled; 0: none */
     uint32_t generation; /* counts the lives */
     unsigned members;    /* live processes of this service other than those two, as last seen */
     struct service_exit last_exit;
@@ -129,6 +130,7 @@ struct service {
     /* time */
     msec since;   /* in this state */
     msec started; /* of the last fork */
+    msec ended;   /* of last_pid */
     msec stop_began;
     msec after;    /* with a deadline: the longest way from its end to the last KILL of all */
     msec start_by; /* the start timeout, over before_start and command together */
@@ -156,10 +158,18 @@ void service_free(struct service *);
 
 const char *service_state_name(enum service_state);
 const char *service_cause_text(enum service_cause);
+/* The same for programs, "" for CAUSE_NONE. */
+const char *service_cause_word(enum service_cause);
 
 static inline const char *service_name(const struct service *s)
 {
     return s->conf->name;
+}
+
+/* What the last load says of it, in force or not yet. */
+static inline const struct conf *service_latest(const struct service *s)
+{
+    return s->next_conf ? s->next_conf : s->conf;
 }
 
 /* Has, or may have, a process. */

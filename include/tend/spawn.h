@@ -65,11 +65,11 @@ void spawn_common_close(struct spawn_common *);
 /* A child on its way to its exec. */
 struct spawn;
 
-/* argv is conf's command or one of its other commands. cgroup is a descriptor of its group, or -1.
- * Returns the pid and *out, to be ended with spawn_free once spawn_read says so; or -1 with errno
- * and *step, and nothing left behind. */
-pid_t spawn_start(const struct spawn_common *, const struct conf *, char *const *argv, int cgroup,
-                  struct spawn **out, enum spawn_step *step);
+/* argv is conf's command or one of its other commands, which finds the main process as MAINPID (0:
+ * there is none). cgroup is a descriptor of its group, or -1. Returns the pid and *out, to be ended
+ * with spawn_free once spawn_read says so; or -1 with errno and *step, and nothing left behind. */
+pid_t spawn_start(const struct spawn_common *, const struct conf *, char *const *argv, pid_t main,
+                  int cgroup, struct spawn **out, enum spawn_step *step);
 
 /* The descriptor to poll. */
 int spawn_fd(const struct spawn *);

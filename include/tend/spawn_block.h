@@ -42,6 +42,7 @@ enum { SPAWN_PID_MAX = 12 };
 enum { SPAWN_STACK = 8192 };
 
 /* NULL when out of memory. */
-struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *, char *const *argv);
+struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *, char *const *argv,
+                              pid_t main);
 
 #endif

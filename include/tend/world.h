@@ -8,12 +8,15 @@
 #include "tend/cgroup.h"
 #include "tend/cgroup_oom.h"
 #include "tend/child.h"
-#include "tend/engine.h"
+#include "tend/control.h"
+#include "tend/engine_plan.h"
 #include "tend/entrypoint.h"
 #include "tend/history.h"
 #include "tend/loop.h"
 #include "tend/members.h"
 #include "tend/pack.h"
+#include "tend/request.h"
+#include "tend/runtime.h"
 #include "tend/spawn.h"
 #include "tend/store.h"
 
@@ -22,8 +25,11 @@ enum source {
     SOURCE_SIGNAL,
     SOURCE_MAIN_REPORT,
     SOURCE_COMMAND_REPORT,
+    SOURCE_RELOAD_REPORT,
     SOURCE_LOADER,
-    SOURCE_CGROUP
+    SOURCE_CGROUP,
+    SOURCE_CONTROL,
+    SOURCE_CLIENT
 };
 
 /* How a service ended, for the report after a shutdown. */
@@ -53,8 +59,8 @@ struct start_failure {
 
 /* What the world knows of a service beside the engine; by slot. */
 struct life {
-    struct spawn *main, *command;                       /* on their way to their exec */
-    struct start_failure main_failure, command_failure; /* what went wrong on that way */
+    struct spawn *main, *command, *reload; /* on their way to their exec */
+    struct start_failure main_failure, command_failure, reload_failure; /* wrong on that way */
     pid_t leader;           /* the main process, also when it is gone: names session and group */
     struct members members; /* others that belong to it, as of the last look */
     unsigned told_step;     /* step + 1 for which the marks of being told hold */
@@ -63,6 +69,9 @@ struct life {
     bool in_cgroup;
     bool cgroup_used_up; /* cgroup.kill was written */
     bool unsaved;        /* the store does not have its present state */
+    pid_t reload_pid;    /* the reload command, 0: none runs */
+    bool reload_killed;  /* KILL was sent to it */
+    bool reload_failed;  /* the last reload did */
 };
 
 /* The end: what belongs to no service is told, then killed. */
@@ -76,6 +85,7 @@ struct world {
     struct cgroup cgroup;
     struct cgroup_oom oom;
     struct history history;
+    struct history_deaths deaths;
     struct progress progress;
     struct spawn_common common;
     struct life *lives;
@@ -83,6 +93,7 @@ struct world {
     struct ending strays; /* the same of what belongs to no service, with signal and killed alone */
     msec strays_since;
     size_t n_lives;
+    unsigned reloads; /* reload commands that run */
 
     int proc; /* descriptor of /proc, -1: none */
     bool proc_tried;
@@ -122,9 +133,21 @@ struct world {
     pid_t loader;
     int loader_fd;
     struct pack reply;
-    bool crowded;    /* many were started: memory to be given back when that is over */
-    bool loaded;     /* there has been a good set */
-    bool load_again; /* asked for while one was under way */
+    bool crowded;                 /* many were started: memory to be given back when that is over */
+    bool loaded;                  /* there has been a good set */
+    uint64_t load;                /* counts the loads; the last that began */
+    bool load_takes;              /* its set comes into force; else it is only planned */
+    bool load_again, again_takes; /* another was asked for while it was under way */
+
+    /* the control socket */
+    struct runtime runtime;
+    struct control control;
+    struct serving *serving;     /* by place of the client; NULL: nobody was ever there */
+    struct load_answer *answers; /* what the load under way has to say to clients; NULL: nothing */
+    unsigned first_served;       /* the client whose turn it is */
+    unsigned followers;          /* clients that are told every event */
+    bool accepts;                /* the loop waits for the next one */
+    gid_t group;                 /* who has part of the rights; (gid_t)-1: nobody */
 
     /* the end */
     unsigned interrupts;
@@ -133,7 +156,7 @@ struct world {
     bool has_main;
     bool in_vain;        /* the main service cannot come any more */
     bool childless;      /* there is nobody to wait for, and so nobody at all below us */
-    bool deaths;         /* there may be zombies */
+    bool zombies;        /* there may be some */
     msec worst;          /* what the shutdown can take, as planned at its beginning */
     int record;          /* the file for --record, -1: none */
     bool killed;         /* somebody had to be */
@@ -168,15 +191,29 @@ void act(struct world *);
 void act_on_death(struct world *, struct service *);
 /* Reads what the child on its way to its exec has to say: EXEC_OK, or a failure that is kept until
  * it is reaped. */
-void act_read_report(struct world *, struct service *, bool command);
+void act_read_report(struct world *, struct service *, enum child_kind);
+/* A child of that kind on its way to its exec; -1 with *fact. */
+pid_t act_start_child(struct world *, struct service *, char *const *argv, enum child_kind,
+                      struct engine_fact *);
 void act_save(struct world *, const struct service *);
+
+/* act_reload.c */
+/* Has the main process read its configuration anew, by the signal or the command of its section
+ * `reload`. -1 with errno; ESRCH: there is none that could; EBUSY: the command still runs. */
+int act_reload(struct world *, struct service *);
+/* Its time is over. */
+void act_reload_late(struct world *, struct service *);
+/* It was reaped. */
+void act_reload_ended(struct world *, struct service *, const struct service_exit *);
+/* Where a stop has begun, whatever for, the reload command is over too. */
+void act_end_reloads(struct world *);
 
 /* roster.c */
 /* Opens /proc, or tells what comes of that there is none; at the latest when it is needed. */
 void roster_open(struct world *);
 /* Feeds the number of members to every service that waits for its end. */
 void roster_check(struct world *);
-/* Brings life->members up to date: all processes of the service but its main and stop command. */
+/* Brings life->members up to date: all processes of the service but those in the wait table. */
 void roster_refresh(struct world *, struct service *);
 /* Sends to every member that has not been told in this step and was born before that tick (KILL: to
  * all); returns to how many. */
@@ -187,6 +224,10 @@ unsigned roster_sweep(struct world *, int signal);
 bool roster_strangers(struct world *);
 /* A watched cgroup may have become empty. */
 void roster_woken(struct world *);
+/* Shows all that is known to live of the service as of the last look, those in the wait table
+ * first; NULL: of what belongs to none. */
+void roster_each(struct world *, const struct service *,
+                 void (*show)(void *self, const struct process_stat *), void *self);
 /* Now, in the clock of process_stat.born. */
 uint64_t roster_tick(void);
 
@@ -195,8 +236,9 @@ uint64_t roster_tick(void);
 enum { CONFIG_LOAD_TIME = 20000 };
 /* Makes room for more of a loader's answer; false when it is too large. */
 bool config_room(struct pack *);
-/* Starts the loading child; -1 with errno. */
-int config_load(struct world *);
+/* Has the files read: for a reload, or, where its set is not to be taken, for its plan. Returns the
+ * number of the load that will tell, this or the next; 0 with errno where none can be made. */
+uint64_t config_ask(struct world *, bool take);
 /* Takes a checked set over; -1 with errno and nothing changed. The set is still to be freed. */
 int config_take(struct world *, struct conf_set *);
 /* Its pipe is readable. */
@@ -207,11 +249,46 @@ void config_ended(struct world *);
 void config_stop(struct world *);
 void config_close(struct world *);
 
+/* serve.c */
+/* The runtime directory, its lock and the socket; -1, after a message, where another tend has it. A
+ * directory that cannot be had is told, and done without. given may be NULL. */
+int serve_open(struct world *, const char *given);
+/* What may have been deleted is made anew. */
+void serve_again(struct world *);
+/* Before the answer of its socket has gone to anybody: who the group of the clients is. */
+void serve_set_group(struct world *, bool has_group, gid_t);
+/* Whether somebody can come and start what is down. */
+static inline bool serve_is_open(const struct world *w)
+{
+    return w->control.socket >= 0;
+}
+/* Who comes in, what they ask, and what is done for it. */
+void serve_take(struct world *, const struct loop_event *, int n);
+/* Answers, as far as they can be given now. */
+void serve_answer(struct world *);
+/* Half of what is kept of events is new: those who follow them are told now. */
+void serve_followers(struct world *);
+msec serve_deadline(const struct world *);
+/* To those who wait for the present load: a change that it makes, a problem, its end. */
+bool serve_awaits_load(const struct world *);
+void serve_load_change(void *world, const struct engine_planned *);
+void serve_load_problem(struct world *, const char *problem);
+void serve_load_end(struct world *, const char *code, const char *text);
+/* In a child that goes on without exec: what only we are to hold. */
+void serve_leave(struct world *);
+/* The last events are told, then everybody is left. */
+void serve_close(struct world *);
+void serve_free(struct world *);
+
 /* observe.c */
 void observe_change(void *world, const struct engine_change *);
 void observe_signal(struct world *, struct service *, int signal, unsigned others);
-void observe_forked(struct world *, const struct service *, bool command, pid_t);
-void observe_command(struct world *, struct service *, pid_t, const struct service_exit *);
+/* A signal that is no part of a stop, to the main process or its group. */
+void observe_sent(struct world *, const struct service *, int signal, bool group);
+void observe_forked(struct world *, const struct service *, enum child_kind, pid_t);
+/* A stop or reload command has ended. */
+void observe_command(struct world *, struct service *, enum child_kind, pid_t,
+                     const struct service_exit *);
 void observe_reaped(struct world *, unsigned strays);
 
 /* A command that has ended left the strangers of the last look behind. */

@@ -4,7 +4,7 @@
 #include "driver.h"
 
 #ifndef LIBFUZZER
-const char *const fuzz_words[] = {"TND1", "/bin/true", "A=b", NULL};
+const char *const fuzz_words[] = {"TND2", "/bin/true", "A=b", NULL};
 
 static void set_key(struct conf *conf, const char *section, const char *name, const char *a,
                     const char *b)
@@ -33,6 +33,7 @@ static struct conf *full_conf(const char *name)
     set_key(conf, "", "user", "nobody", NULL);
     set_key(conf, "", "nice", "5", NULL);
     set_key(conf, "stop", "then", "INT 5s", "QUIT 1s");
+    set_key(conf, "reload", "command", "/bin/reload", "now");
     set_key(conf, "limits", "nofile", "5:7", NULL);
     set_key(conf, "limits", "core", "unlimited", NULL);
     conf->has_ids = true;
@@ -46,7 +47,7 @@ static struct conf *full_conf(const char *name)
 static void fuzz_seeds(void)
 {
     struct conf *confs[2] = {full_conf("web"), full_conf("db")};
-    struct conf_set set = {.supervisor = {.grace = 1}, .at = confs};
+    struct conf_set set = {.supervisor = {.grace = 1, .has_group = true, .gid = 50}, .at = confs};
     char one[] = "a.conf:1: web: wrong", two[] = "", *lines[] = {one, two, NULL};
     struct pack pack = {0};
 

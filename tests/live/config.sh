@@ -307,4 +307,33 @@ reload_bad() {
 }
 in_modes "pid1 subreaper user" "F008 F030 F046 a bad reload changes nothing" reload_bad
 
+# ---- an environment file is read at each load ----
+fact_is() { # NAME FACT
+    seen "$1" "fact $2"
+}
+reload_environment() {
+    fresh
+    put web.env 'A=one'
+    put web.conf "service web { command = $(actor web facts pause) environment_file = web.env }"
+    put other.conf "$(good other)"
+    run_tend "$MODE" -c "$D"
+    must "start" wait_until 10 up web other || return
+    must "as it is written" fact_is web "env A=one"
+    put web.env 'A=two'
+    kill -HUP "$TEND"
+    must "started anew with what is written now" wait_until 10 fact_is web "env A=two"
+    must "once" test "$(count web start)" = 2
+    put web.env '# the same in other words
+A="two"'
+    put third.conf "$(good third)"
+    kill -HUP "$TEND"
+    must "taken" wait_until 10 up third
+    put web.env 'A'
+    : >"$LOG"
+    kill -HUP "$TEND"
+    must "a broken one is refused, with its line" wait_until 25 said 'web\.env:1: web:'
+    must "nothing else was restarted" test "$(count web start)$(count other start)$(count third start)" = 211
+}
+in_modes "subreaper user" "an environment file that changed restarts its service at a reload" reload_environment
+
 done_testing

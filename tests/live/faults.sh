@@ -187,7 +187,7 @@ run_case subreaper "F077 tend's reader is gone: the command hears nothing of it"
 # ---- F090: what the starter has left askew ----
 # shellcheck disable=SC2016
 ASKEW=(unshare --mount bash -c 'mount -t tmpfs none "$0" && mkdir "$0/folder" && cd "$0/folder" || exit
-    export NOTIFY_SOCKET=/outer LISTEN_FDS=2 LISTEN_FDNAMES=a:b LISTEN_PID=$$ WATCHDOG_USEC=1000 WATCHDOG_PID=$$
+    export NOTIFY_SOCKET=/outer LISTEN_FDS=2 LISTEN_FDNAMES=a:b LISTEN_PID=$$ WATCHDOG_USEC=1000 WATCHDOG_PID=$$ MAINPID=$$
     umask 777; exec nice -n 5 "$@" 3</dev/zero 4</dev/zero' "$T/flag.mount")
 f090() {
     mkdir "$T/flag.mount"
@@ -207,6 +207,8 @@ f090() {
         must "$who: three descriptors" test "$(count "$who" "fact fd")" = 3
     done
     must "no manager variables" not grep -qE 'env (NOTIFY_SOCKET|LISTEN_|WATCHDOG_)' "$J"
+    must "MAINPID is told to the stop command" seen stopper "fact env MAINPID=$(pid_of s)"
+    must "and to nobody else" test "$(grep -c 'env MAINPID=' "$J")" = 1
     rmdir "$T/flag.mount"
 }
 if [ "$EUID" = 0 ]; then

@@ -16,6 +16,8 @@ chmod 1777 "$T"
 BIN=$T/bin J=$T/journal CONF=$T/tend.conf LOG=$T/log OUT=$T/out
 CGROUP='' # folder of the delegated group, where there is one
 TEND='' JOB='' STATUS='' MODE='' LACKING=''
+export TEND_RUNTIME=$T/run
+RUN=$TEND_RUNTIME # of the present case
 WRAP=() # words put before tend's own command line
 declare -i TESTS=0
 WHY=()
@@ -176,6 +178,8 @@ in_modes() { # "MODE..." TEXT FUNCTION [ARGUMENT...]
 begin() {
     end_all
     WHY=() WRAP=() STATUS='' LACKING=''
+    export TEND_RUNTIME=$T/run.$MODE
+    RUN=$TEND_RUNTIME
     rm -f "$T"/flag.* "$LOG" "$OUT"
     : >"$J" && : >"$LOG" && : >"$OUT" && : >"$CONF"
     chmod 666 "$J" "$LOG" "$OUT"

@@ -28,9 +28,9 @@ faults_of() { # FILE
             if (value["seq"] != NR - 1) bad("a gap")
             if (value["at"] + 0 < last) bad("back in time")
             last = value["at"] + 0
-            if (value["kind"] !~ /^(state|forked|signal|exit|stray|shutdown)$/) bad("no kind")
+            if (value["kind"] !~ /^(state|forked|signal|exit|stray|shutdown|death)$/) bad("no kind")
             if (value["kind"] !~ /^(stray|shutdown)$/ && value["service"] == "") bad("of nobody")
-            if (value["age"] + 0 > 600000) bad("older than the test")
+            if (value["age"] + 0 > 600000 || value["ran"] + 0 > 600000) bad("older than the test")
         }
         END {
             if (NR < 2) print "empty"
@@ -73,6 +73,11 @@ told() {
     must "how the stop command did" recorded " kind=exit service=base process=stop_command pid=$(pid_of hook) exit=2"
     must "a crash" recorded ' service=odd from=running to=stopping event=exited cause=exit .*killed_by=SEGV'
     must "what could not be executed, and why" recorded ' service=nowhere from=starting to=stopping .*errno=2 step=exec what=/nowhere/here\\x20is\\x20a\\x20blank'
+    must "each life that is over: a crash" recorded " kind=death service=odd cause=exit process=main pid=$(pid_of odd) killed_by=SEGV"
+    must "one that had to be killed" recorded " kind=death service=stubborn cause=shutdown process=main pid=$(pid_of stubborn) killed_by=KILL age=[0-9]+ ran=[0-9]+ killed=1\$"
+    must "one that did its work" recorded " kind=death service=base cause=exit process=before_start pid=$(pid_of before) exit=0"
+    must "one that could not be executed" recorded ' kind=death service=nowhere cause=exec process=main pid=[0-9]+ exit=127 errno=2 step=exec'
+    must "each once" test "$(grep -c ' kind=death service=base ' "$R")" = 2
     must "the begin of the shutdown" recorded ' kind=shutdown$'
     must "its end" recorded ' kind=shutdown age=[0-9]+$'
     same_moment "TERM" "$(field at ' service=base .*signal=TERM')" "$(at base 'got TERM')"
@@ -91,6 +96,7 @@ many() {
     is_sound
     must "more than are kept in memory: $(wc -l <"$R")" test "$(wc -l <"$R")" -gt 250
     must "each start" test "$(grep -c ' kind=forked ' "$R")" -ge "$(count flapping start)"
+    must "each death" test "$(grep -c ' kind=death ' "$R")" = "$(grep -c ' kind=forked ' "$R")"
 }
 in_modes "pid1 subreaper" "more than 128 records, and no gap" many
 

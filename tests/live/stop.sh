@@ -227,6 +227,32 @@ stop_command() { # STEP... of the command
 in_modes "pid1 subreaper user" "a stop command runs at the stop" stop_command exit=0
 in_modes "pid1 subreaper user" "a stop command that hangs ends at its timeout" stop_command ignore=TERM pause
 
+left_under_command() {
+    service s "stop { grace = \"30s\" command_timeout = \"1s\" command = $(actor stopper pause) }" \
+        fork=child on=TERM:clean:100:0 pause end pause
+    run_tend "$MODE"
+    must "start" wait_until 10 up s child || return
+    begin_stop
+    must "the command runs" wait_until 10 up stopper || return
+    signal KILL s
+    must "tend ends" await_end 20
+    must "what was left could clean up" seen child cleaned
+    must "once told" test "$(count child "got TERM")" = 1
+}
+in_modes "$ALL" "a service that dies under its stop command: what it left is told after it" left_under_command
+
+escaped_command() {
+    service s "stop { grace = \"30s\" command_timeout = \"1s\"
+        command = $(actor stopper fork=helper setsid on=TERM:exit:0 pause end pause) }" on=TERM:clean:100:0 pause
+    run_tend "$MODE"
+    must "start" wait_until 10 up s || return
+    begin_stop
+    must "the helper is there" wait_until 10 up helper || return
+    must "tend ends" await_end 20
+    must "it belongs to the service" test "$(at helper "got TERM" 1)" -le "$(at s cleaned)"
+}
+in_modes "$ALL" "what a stop command that hangs has in another session is the service's" escaped_command
+
 # ---- F080: the pid of a dead main comes back as a stranger while the stop goes on ----
 f080() { # ROUNDS
     local round i pids

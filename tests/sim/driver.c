@@ -243,6 +243,7 @@ void pump(struct world *w)
 
 void turn(struct world *w)
 {
+    w->may_stop = UINT64_MAX;
     hear_all(w);
     reap_all(w);
     look_at_members(w);
@@ -271,6 +272,7 @@ void world_changed(void *self, const struct engine_change *change)
     TRACE(w, "%s: %s -> %s (%s, %s)", service_name(change->service),
           service_state_name(change->from), service_state_name(change->to),
           engine_event_name(change->event), service_cause_text(change->service->cause));
+    check_taken_along(w, change);
     w->dirty |= UINT64_C(1) << change->service->slot;
     book_change(w, change);
     history_note(w, change);

@@ -85,6 +85,7 @@ static void load_without_memory(struct world *w, const struct config *next)
     struct conf_set *set = config_build(next);
     int result;
 
+    foretell(w, set);
     w->config = *next;
     allocations_left = (int)rng_below(&w->rng, 40);
     result = engine_reload(&w->engine, set, w->now);
@@ -95,6 +96,7 @@ static void load_without_memory(struct world *w, const struct config *next)
         if (memcmp(old, new, sizeof *old) != 0)
             broken(w, "P21", "a load that failed has changed something");
     } else {
+        check_foretold(w);
         book_reload(w);
     }
     TRACE(w, "operator: load, %s memory", result ? "no" : "enough");
@@ -109,9 +111,11 @@ static void load(struct world *w, const struct config *next)
 
     TRACE(w, "operator: load of %zu services", set->n);
     check_plan(w, next, set);
+    foretell(w, set);
     w->config = *next;
     if (engine_reload(&w->engine, set, w->now))
         broken(w, "P21", "a load failed");
+    check_foretold(w);
     book_reload(w);
     conf_set_free(set);
 }

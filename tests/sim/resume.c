@@ -184,6 +184,7 @@ void world_resume(struct world *w)
     w->engine.hurry = w->kept_hurry;
     w->engine.shutdown_began = w->kept_began;
     w->gone_by = w->kill_at = NEVER;
+    w->may_stop = UINT64_MAX;
     restore_all(w, m, slots);
     if (w->kept_gone_by != NEVER) {
         engine_limit(&w->engine, w->now, w->kept_gone_by);

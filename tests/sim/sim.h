@@ -10,7 +10,8 @@
  *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
  *   ops.c      what operators ask for
  *   check.c    the invariants, from a book of its own about what must hold (book.c); check_turn.c
- *              those of each turn, check_plan.c those of the plan and the deadline
+ *              those of each turn, check_plan.c those of the plan and the deadline,
+ *              check_reload.c those of the plan of a load
  *   trace.c    what happened, for people; the coverage
  *   main.c     lives and arguments */
 #ifndef TEND_SIM_H
@@ -207,6 +208,7 @@ struct world {
     unsigned crashes_often; /* percent of the turns */
     bool again;             /* actions are left: the next turn comes at once */
     int crash_in;           /* crash points until the next crash, -1: none */
+    uint64_t may_stop;      /* slots that levels may stop in this turn */
     jmp_buf crashed;
     unsigned turns, turns_now, crashes;
     msec lost;     /* time lost by crashes and lateness since the shutdown began */
@@ -277,6 +279,9 @@ void check_waived(const struct world *);
 void check_order(struct world *);
 void check_excuse(struct world *);
 void check_deadline(const struct world *);
+void foretell(struct world *, const struct conf_set *); /* before a load */
+void check_foretold(struct world *);                    /* after it */
+void check_taken_along(struct world *, const struct engine_change *);
 
 /* ---- telling ---- */
 extern int allocations_left; /* until all fail, -1: none fails */

@@ -98,6 +98,9 @@ static void test_defaults(void **state)
     assert_true(conf->stop.grace == NEVER);
     assert_int_equal(conf->stop.command_timeout, 10000);
     assert_int_equal(conf->stop.to, CONF_TO_GROUP);
+    assert_int_equal(conf->reload.signal, 1);
+    assert_null(conf->reload.command);
+    assert_int_equal(conf->reload.command_timeout, 10000);
     assert_int_equal(conf->n_limits, 0);
     for (int i = 0; i < 256; i++)
         assert_int_equal(conf_success_has_code(&conf->success, i), i == 0);
@@ -114,6 +117,8 @@ static void test_defaults(void **state)
     assert_int_equal(ours.grace, 10000);
     assert_int_equal(ours.deadline, 0);
     assert_int_equal(ours.cgroup, CONF_CGROUP_AUTO);
+    assert_null(ours.group);
+    assert_false(ours.has_group);
     conf_free(NULL);
     conf_set_free(NULL);
 }
@@ -228,6 +233,11 @@ static void test_rules(void **state)
     expect_rule("", "command", "", 1);
     expect_rule("", "before_start", "bin/prog", 1);
     expect_rule("stop", "command", "./x", 1);
+    expect_rule("reload", "command", "./x", 1);
+    expect_rule("reload", "command", "x", 0);
+    expect_rule("reload", "signal", "KILL", 1);
+    expect_rule("reload", "signal", "STOP", 1);
+    expect_rule("reload", "signal", "USR1", 0);
     expect_rule("", "requires", "db", 0);
     expect_rule("", "wants", "a b", 1);
     expect_rule("", "environment", "=x", 1);
@@ -238,6 +248,21 @@ static void test_rules(void **state)
     expect_rule("ready", "on", "exit", 1);
     expect_rule("restart", "max_delay", "99ms", 1);
     expect_rule("restart", "max_delay", "100ms", 0);
+}
+
+static void test_oneshot_has_no_reload(void **state)
+{
+    struct conf *conf = conf_good();
+
+    (void)state;
+    set(conf, key_of("", "type"), "oneshot");
+    set(conf, key_of("reload", "signal"), "USR1");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    set(conf, key_of("reload", "command"), "x");
+    assert_int_equal(conf_check(conf, NULL, NULL), 1);
+    set(conf, key_of("", "type"), "process");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_free(conf);
 }
 
 static void test_directory_allows_relative(void **state)
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_refused_leaves_field),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_oneshot_has_no_reload),
         cmocka_unit_test(test_directory_allows_relative),
         cmocka_unit_test(test_compare_every_key),
         cmocka_unit_test(test_compare_limits),

@@ -135,7 +135,7 @@ static void expect(const char *text, const char *problems)
 static void test_every_key(void **state)
 {
     struct conf_set *set = load_good(
-        "supervisor { grace = \"7s\" cgroup = no }\n"
+        "supervisor { grace = \"7s\" cgroup = no group = daemon }\n"
         "service db { command = {\"/bin/db\"} type = oneshot }\n"
         "service web {\n"
         "  description = \"the \\\"front\\\" end\"\n"
@@ -152,6 +152,7 @@ static void test_every_key(void **state)
         "healthy = \"3m\" }\n"
         "  stop { drain = \"1s\" signal = INT grace = \"2s\" then = {\"QUIT 3s\", \"TERM 250ms\"} "
         "command = {\"/bin/stop\"} command_timeout = \"4s\" to = mixed }\n"
+        "  reload { signal = USR1 command = {\"/bin/reload\", \"now\"} command_timeout = \"6s\" }\n"
         "  limits { nofile = \"1024:4096\" core = unlimited as = \"64M\" cpu = 10 }\n"
         "}\n" STUB("cache") STUBS);
     const struct conf *web = set->at[1];
@@ -160,6 +161,8 @@ static void test_every_key(void **state)
     assert_int_equal(set->n, 3 + N_STUBS);
     assert_int_equal(set->supervisor.grace, 7000);
     assert_int_equal(set->supervisor.cgroup, CONF_CGROUP_NO);
+    assert_true(set->supervisor.has_group);
+    assert_int_equal(set->supervisor.gid, getgrnam("daemon")->gr_gid);
     assert_string_equal(web->name, "web");
     assert_string_equal(web->file, path_of("a.conf"));
     assert_int_equal(web->line, 3);
@@ -201,6 +204,10 @@ static void test_every_key(void **state)
     assert_string_equal(web->stop.command[0], "/bin/stop");
     assert_int_equal(web->stop.command_timeout, 4000);
     assert_int_equal(web->stop.to, CONF_TO_MIXED);
+    assert_int_equal(web->reload.signal, 10);
+    assert_string_equal(web->reload.command[1], "now");
+    assert_null(web->reload.command[2]);
+    assert_int_equal(web->reload.command_timeout, 6000);
     assert_int_equal(web->n_limits, 4);
     assert_int_equal(web->limits[0].resource, RLIMIT_CPU);
     assert_int_equal(web->limits[1].resource, RLIMIT_CORE);
@@ -496,6 +503,18 @@ static void test_values(void **state)
         {"stop { command = {\"bin/x\"} }",
          "stop.command = \"bin/x\" is a relative path: write an absolute one, a bare name for a "
          "search in PATH, or set directory"},
+        {"reload { command = {\"bin/x\"} }",
+         "reload.command = \"bin/x\" is a relative path: write an absolute one, a bare name for a "
+         "search in PATH, or set directory"},
+        {"reload { signal = SIGKILL }",
+         "reload.signal = KILL makes no program read anything: write one that it handles"},
+        {"reload { signal = \"HUPP\" }",
+         "reload.signal = \"HUPP\" is no signal: write a name such as TERM, INT or RTMIN+3"},
+        {"reload { signal += HUP }", "reload.signal is no list: write = instead of +="},
+        {"reload { command_timeout = \"0s\" }",
+         "reload.command_timeout = \"0s\" is out of range: write a duration from 1ms to 365d"},
+        {"type = oneshot reload { command = {a} }",
+         "reload.command is for what stays: leave it out, or write type = process"},
         {"before_start = {\"\"}", "before_start has no program: its first word is empty"},
         {"description = \"a\\nb\"", "description has a control byte: write one line"},
         {"user += root", "user is no list: write = instead of +="},
@@ -679,10 +698,12 @@ static void test_drop_ins(void **state)
     mkdir(path_of("p"), 0755);
     mkdir(path_of("p/web.conf.d"), 0755);
     write_text("p/web.conf", WEB("nice = 3\nafter = {a}\nwants = {x}\nstop { grace = \"1s\" }\n"
+                                 "reload { command = {r} }\n"
                                  "success = {3}\nstop { then = {\"INT 1s\"} }\n") STUBS);
     write_text("p/web.conf.d/1.conf", "service web {\n nice = 5\n after += {b}\n wants = {v}\n"
                                       "directory = \"sub\"\n success += {4}\n"
-                                      "stop { then += {\"QUIT 2s\"} } }\n"
+                                      "stop { then += {\"QUIT 2s\"} }\n"
+                                      "reload { command += {web} } }\n"
                                       "supervisor { grace = \"2s\" }");
     write_text("p/web.conf.d/2.conf", "service web {\n nice = 6\n after += {c}\n }");
     assert_string_equal(load_path("p/web.conf", &set), "");
@@ -697,6 +718,9 @@ static void test_drop_ins(void **state)
     assert_int_equal(web->stop.n_then, 2);
     assert_int_equal(web->stop.then[1].wait, 2000);
     assert_int_equal(web->stop.grace, 1000);
+    assert_string_equal(web->reload.command[0], "r");
+    assert_string_equal(web->reload.command[1], "web");
+    assert_null(web->reload.command[2]);
     assert_int_equal(set->supervisor.grace, 2000);
     conf_set_free(set);
     write_text("p/web.conf.d/2.conf", "\nservice db { command = {\"a\"} }\n"
@@ -871,6 +895,47 @@ static void test_ids(void **state)
     assert_null(set->at[3]->home);
     assert_int_equal(set->at[4]->n_gids, 1);
     conf_set_free(set);
+}
+
+/* Of the control socket. */
+static void test_group(void **state)
+{
+    struct conf_set *set = load_good(WEB(""));
+    char expected[300];
+
+    (void)state;
+    assert_false(set->supervisor.has_group);
+    assert_null(set->supervisor.group);
+    conf_set_free(set);
+    set = load_good("supervisor { group = 0 }\n" WEB(""));
+    assert_true(set->supervisor.has_group && set->supervisor.gid == 0);
+    conf_set_free(set);
+    set = load_good("supervisor { group = 3999999999 }\n" WEB(""));
+    assert_true(set->supervisor.has_group && set->supervisor.gid == 3999999999u);
+    conf_set_free(set);
+    expect(WEB("") "supervisor {\n group = nogrp }",
+           "a.conf:4: supervisor: group = \"nogrp\" is unknown here: make that group or write "
+           "another\n");
+    expect("supervisor {\n group = 4294967295 }\n" WEB(""),
+           "a.conf:2: supervisor: group = \"4294967295\" is no group id: write a decimal number "
+           "below 4294967295\n");
+    expect("supervisor {\n group = \"\" }\n" WEB(""),
+           "a.conf:2: supervisor: group is empty: write a value or leave the key out\n");
+    expect("supervisor {\n group += bin }\n" WEB(""),
+           "a.conf:2: group is no list: write = instead of +=\n");
+    expect("supervisor {\n group = {bin} }\n" WEB(""),
+           "a.conf:2: group is no list: write one value without braces\n");
+    /* told where it was written, which need not be where the section began first */
+    mkdir(path_of("g"), 0755);
+    write_text("g/1.conf", "supervisor { grace = \"1s\" }\n" WEB(""));
+    write_text("g/2.conf", "supervisor {\n\n group = nogrp\n}");
+    snprintf(expected, sizeof(expected),
+             "g/2.conf:3: supervisor: group = \"nogrp\" is unknown here: make that group or write "
+             "another\n");
+    {
+        struct conf_set *none;
+        assert_string_equal(load_path("g", &none), expected);
+    }
 }
 
 static void test_trust(void **state)
@@ -1077,6 +1142,7 @@ int main(void)
         cmocka_unit_test(test_supervisor_twice),
         cmocka_unit_test(test_relative),
         cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_group),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_trust_of_many),
         cmocka_unit_test(test_real_path),

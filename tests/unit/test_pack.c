@@ -55,6 +55,9 @@ static struct conf *full_conf(const char *name)
     set_key(conf, "stop", "then", "INT 5s", "QUIT 1s");
     set_key(conf, "stop", "signal", "RTMIN+3", NULL);
     set_key(conf, "stop", "command", "/bin/stop", "now");
+    set_key(conf, "reload", "signal", "USR1", NULL);
+    set_key(conf, "reload", "command", "/bin/reload", "now");
+    set_key(conf, "reload", "command_timeout", "7s", NULL);
     set_key(conf, "restart", "limit", "0", NULL);
     set_key(conf, "limits", "nofile", "5:7", NULL);
     set_key(conf, "limits", "core", "unlimited", NULL);
@@ -86,7 +89,11 @@ static struct conf *plain_conf(const char *name)
 static struct pack pack_of(struct conf *first, struct conf *second)
 {
     struct conf *confs[] = {first, second};
-    struct conf_set set = {.supervisor = {.grace = 5, .deadline = 7, .cgroup = CONF_CGROUP_NO},
+    struct conf_set set = {.supervisor = {.grace = 5,
+                                          .deadline = 7,
+                                          .cgroup = CONF_CGROUP_NO,
+                                          .has_group = true,
+                                          .gid = 50},
                            .at = confs,
                            .n = second != NULL ? 2 : first != NULL};
     struct pack pack = {0};
@@ -124,6 +131,8 @@ static void test_round(void **state)
     assert_int_equal(set->supervisor.grace, 5);
     assert_int_equal(set->supervisor.deadline, 7);
     assert_int_equal(set->supervisor.cgroup, CONF_CGROUP_NO);
+    assert_true(set->supervisor.has_group);
+    assert_int_equal(set->supervisor.gid, 50);
     assert_int_equal(conf_compare(a, set->at[0], &key), CONF_SAME);
     assert_int_equal(conf_compare(b, set->at[1], &key), CONF_SAME);
     assert_int_equal(conf_compare(a, b, &key), CONF_SPAWN);
@@ -157,6 +166,7 @@ static void test_empty_and_behind(void **state)
     assert_int_equal(pack_set(&empty, &pack), 0);
     assert_int_equal(pack_read(pack.data + first, pack.size - first, &set, &problems), 0);
     assert_int_equal(set->supervisor.grace, 1);
+    assert_false(set->supervisor.has_group);
     conf_set_free(set);
     expect_refused(pack.data, pack.size);
     free(pack.data);
@@ -277,6 +287,19 @@ static void bad_signal(struct conf *conf)
 {
     conf->stop.signal = 65;
 }
+static void bad_reload(struct conf *conf)
+{
+    conf->reload.signal = 0;
+}
+static void bad_reload_command(struct conf *conf)
+{
+    conf->type = CONF_ONESHOT;
+    conf->restart.policy = CONF_NEVER_AGAIN;
+}
+static void bad_reload_timeout(struct conf *conf)
+{
+    conf->reload.command_timeout = 0;
+}
 static void bad_step(struct conf *conf)
 {
     conf->stop.then[1].signal = 0;
@@ -333,15 +356,38 @@ static void bad_user(struct conf *conf)
 static void test_values(void **state)
 {
     static void (*const changes[])(struct conf *) = {
-        bad_grace, bad_delay, bad_policy, bad_type,        bad_nice,     bad_limit, bad_signal,
-        bad_step,  bad_wait,  bad_umask,  bad_success,     bad_resource, bad_order, bad_soft,
-        bad_uid,   bad_gid,   bad_name,   bad_environment, bad_line,     bad_user,
+        bad_grace,   bad_delay,          bad_policy,         bad_type, bad_nice,
+        bad_limit,   bad_signal,         bad_step,           bad_wait, bad_umask,
+        bad_success, bad_resource,       bad_order,          bad_soft, bad_uid,
+        bad_gid,     bad_name,           bad_environment,    bad_line, bad_user,
+        bad_reload,  bad_reload_command, bad_reload_timeout,
     };
     struct pack pack = pack_of(plain_conf("web"), plain_conf("web"));
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
         refuse_changed(changes[i]);
+    expect_refused(pack.data, pack.size);
+    free(pack.data);
+}
+
+/* The words of the supervisor are not sent: only what the loader found for them. */
+static void test_group(void **state)
+{
+    char group[] = "staff";
+    struct conf_set set = {.supervisor = {.group = group, .has_group = true, .gid = 0}}, *back;
+    struct pack pack = {0};
+    char **problems;
+
+    (void)state;
+    assert_int_equal(pack_set(&set, &pack), 0);
+    assert_int_equal(pack_read(pack.data, pack.size, &back, &problems), 0);
+    assert_true(back->supervisor.has_group && back->supervisor.gid == 0);
+    assert_null(back->supervisor.group);
+    conf_set_free(back);
+    set.supervisor.gid = (gid_t)-1;
+    pack.size = 0;
+    assert_int_equal(pack_set(&set, &pack), 0);
     expect_refused(pack.data, pack.size);
     free(pack.data);
 }
@@ -392,7 +438,7 @@ int main(void)
         cmocka_unit_test(test_round),      cmocka_unit_test(test_empty_and_behind),
         cmocka_unit_test(test_problems),   cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_every_byte), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_thousand),
+        cmocka_unit_test(test_group),      cmocka_unit_test(test_thousand),
     };
 
     return cmocka_run_group_tests_name("pack", tests, NULL, NULL);

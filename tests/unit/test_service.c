@@ -125,9 +125,13 @@ static void test_names_are_whole_and_differ(void **state)
     }
     for (int i = 0; i < CAUSE_COUNT; i++) {
         const char *text = service_cause_text((enum service_cause)i);
+        const char *word = service_cause_word((enum service_cause)i);
         assert_true(text && *text);
-        for (int k = 0; k < i; k++)
+        assert_true(word && !*word == (i == CAUSE_NONE));
+        for (int k = 0; k < i; k++) {
             assert_string_not_equal(text, service_cause_text((enum service_cause)k));
+            assert_string_not_equal(word, service_cause_word((enum service_cause)k));
+        }
     }
 }
 

@@ -1,0 +1,53 @@
+/* What serve.c (the clients), serve_do.c (what they ask to be done), serve_reply.c (what they are
+ * told) and serve_load.c (what a load has to say) share. */
+#ifndef TEND_SERVE_H
+#define TEND_SERVE_H
+
+#include "tend/answer.h"
+#include "tend/world.h"
+
+/* The request of one client that is under way. */
+struct serving {
+    uint32_t serial; /* of the client: another one in its place has none yet */
+    bool any;
+    bool done;          /* what was to be done for it is done, or is not: the reply is left */
+    bool reads, writes; /* what the loop waits for */
+    struct request request;
+    unsigned phase;   /* of its reply */
+    size_t at, edge;  /* the place in the names or slots where the reply goes on; its next edge */
+    const char *name; /* of request.names, at `at` */
+    unsigned n_ready, n_wanted;
+    uint64_t after; /* sequence of the last record that was told */
+    uint64_t seen;  /* of the newest one when there was nothing to tell */
+    uint64_t load;  /* the number of the load that it waits for, 0: none */
+    struct load_answer *loaded;
+};
+
+enum serve_outcome {
+    SERVE_MORE,  /* as soon as there is room */
+    SERVE_WAITS, /* as soon as something has happened */
+    SERVE_OVER
+};
+
+/* The service at which a request stands, of its names or of all; NULL at the end. */
+struct service *serve_service(struct world *, struct serving *);
+void serve_next(struct serving *);
+/* Back to the first one. */
+void serve_rewind(struct serving *);
+
+/* serve_do.c: does what is asked; false: it is not done, and *error has the whole reply. */
+bool serve_do(struct world *, struct client *, struct serving *, struct text *error);
+
+/* serve_reply.c: goes on with the reply. */
+enum serve_outcome serve_reply(struct world *, struct client *, struct serving *);
+/* Its last line; false: no room for it now. */
+bool serve_ok(struct world *, struct client *, const char *format, ...) PRINTF(3, 4);
+/* "error code=CODE name=NAME text=TEXT"; name may be NULL. */
+void serve_error(struct text *, const char *code, const char *name, const char *format, ...)
+    PRINTF(4, 5);
+
+/* serve_load.c */
+enum serve_outcome serve_reply_load(struct world *, struct client *, struct serving *);
+void serve_leave_load(struct serving *);
+
+#endif

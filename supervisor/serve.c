@@ -1,0 +1,371 @@
+/* The clients of the control socket: who comes in, whose turn it is, and that nobody is waited
+ * for. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tend/log.h"
+#include "tend/serve.h"
+
+/* What one turn does for clients, so that it does not keep it from its services. */
+enum { ACCEPTS_IN_A_TURN = 32, BYTES_IN_A_TURN = 64 * 1024 };
+
+static bool has_all_services(const struct world *w)
+{
+    return w->loaded || w->engine.shutdown;
+}
+
+/* ---- the socket ---- */
+
+static void unwatch(void *loop, int fd)
+{
+    loop_remove(loop, fd);
+}
+
+static void listen_again(struct world *w)
+{
+    w->control.before_close = unwatch;
+    w->control.arg = &w->loop;
+    w->accepts = true;
+    if (control_open(&w->control, w->runtime.dir, w->group) ||
+        loop_add(&w->loop, w->control.socket, SOURCE_CONTROL, 0))
+        log_warn("%s/control: nobody can ask or steer", w->runtime.path);
+    else if (w->control.group != w->group)
+        log_warnx("%s/control: not for the group: it could not be set", w->runtime.path);
+}
+
+/* While there is no descriptor for whoever waits, it would wake us for ever. */
+static void watch_socket(struct world *w)
+{
+    bool accepts = control_wants_accept(&w->control, w->now);
+
+    if (w->control.socket < 0 || accepts == w->accepts)
+        return;
+    w->accepts = accepts;
+    loop_want(&w->loop, w->control.socket, SOURCE_CONTROL, 0, accepts, false);
+}
+
+int serve_open(struct world *w, const char *given)
+{
+    char why[512];
+
+    switch (runtime_open(&w->runtime, given, why, sizeof why)) {
+    case RUNTIME_OPEN:
+        listen_again(w);
+        return 0;
+    case RUNTIME_NONE:
+        log_warnx("no control socket: %s", why);
+        return 0;
+    case RUNTIME_TAKEN:
+        log_warnx("%s; --runtime gives this one a folder of its own", why);
+        errno = EBUSY;
+        return -1;
+    }
+    return -1;
+}
+
+void serve_again(struct world *w)
+{
+    char why[512];
+
+    if (runtime_again(&w->runtime, why, sizeof why) != RUNTIME_OPEN) {
+        log_warnx("no control socket: %s", why);
+        return;
+    }
+    if (control_is_there(&w->control, w->runtime.dir))
+        return;
+    listen_again(w);
+    if (w->control.socket >= 0)
+        log_info("%s/control: made anew", w->runtime.path);
+}
+
+void serve_set_group(struct world *w, bool has_group, gid_t group)
+{
+    w->group = has_group ? group : (gid_t)-1;
+    if (w->control.socket < 0 || w->control.group == w->group)
+        return;
+    if (control_set_group(&w->control, w->runtime.dir, w->group))
+        log_warn("%s/control: its group", w->runtime.path);
+}
+
+/* ---- clients ---- */
+
+static void forget(struct world *w, struct serving *s)
+{
+    w->followers -= s->any && s->request.verb == REQUEST_EVENTS && s->request.follow;
+    serve_leave_load(s);
+    *s = (struct serving){0};
+}
+
+/* The place may have been given to another one. */
+static struct serving *serving_of(struct world *w, unsigned place)
+{
+    struct serving *s = &w->serving[place];
+
+    if (s->serial != w->control.at[place].serial) {
+        forget(w, s);
+        s->serial = w->control.at[place].serial;
+    }
+    return s;
+}
+
+static void drop(struct world *w, unsigned place)
+{
+    forget(w, serving_of(w, place));
+    control_drop(&w->control, &w->control.at[place]);
+}
+
+static void greet(struct world *w, struct client *c)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    text_put(&t, "tend protocol=1 version=" TEND_VERSION " pid=%d rights=%s at=%lld\n",
+             (int)getpid(), c->all_rights ? "all" : "part", (long long)w->now);
+    control_put(c, &t);
+}
+
+static void come_in(struct world *w)
+{
+    int place;
+
+    for (unsigned i = 0; i < ACCEPTS_IN_A_TURN; i++) {
+        if ((place = control_accept(&w->control, w->now)) < 0)
+            return;
+        if (!w->serving)
+            w->serving = calloc(CONTROL_CLIENTS, sizeof *w->serving);
+        if (!w->serving ||
+            loop_add(&w->loop, w->control.at[place].fd, SOURCE_CLIENT, (uint32_t)place)) {
+            control_drop(&w->control, &w->control.at[place]);
+            continue;
+        }
+        serving_of(w, (unsigned)place)->reads = true;
+        greet(w, &w->control.at[place]);
+    }
+}
+
+/* ---- requests ---- */
+
+static void refuse(struct client *c, const struct text *error)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    text_put(&t, "%s", error->at);
+    control_put(c, &t);
+}
+
+static void finish(struct world *w, struct client *c, struct serving *s)
+{
+    struct serving next = {.serial = s->serial, .reads = s->reads, .writes = s->writes};
+
+    forget(w, s);
+    *s = next;
+    c->waits = false;
+    control_done(c, w->now);
+    w->again = w->again || c->n_in > 0;
+}
+
+/* The next request of it, where the one before was answered. */
+static void take(struct world *w, struct client *c, struct serving *s)
+{
+    char reply[ANSWER_MAX] = "", *line;
+    struct text error = {reply, 0, sizeof reply};
+    size_t n;
+
+    if (s->any || !control_room(c, ANSWER_MAX).at || !(line = control_line(c, &n)))
+        return;
+    if (!request_parse(line, n, &s->request, &error)) {
+        refuse(c, &error);
+        finish(w, c, s);
+        return;
+    }
+    s->any = true;
+    serve_rewind(s);
+    w->followers += s->request.verb == REQUEST_EVENTS && s->request.follow;
+}
+
+/* Until the first config has come there are no services to be asked about. */
+static bool may_do(const struct world *w, const struct serving *s)
+{
+    return has_all_services(w) || s->request.verb == REQUEST_HELP ||
+           s->request.verb == REQUEST_SHUTDOWN || s->request.verb == REQUEST_EVENTS;
+}
+
+static void carry_out(struct world *w, struct client *c, struct serving *s)
+{
+    char reply[ANSWER_MAX] = "";
+    struct text error = {reply, 0, sizeof reply};
+
+    take(w, c, s);
+    if (!s->any || s->done || !may_do(w, s))
+        return;
+    s->done = true;
+    if (!serve_do(w, c, s, &error)) {
+        refuse(c, &error);
+        finish(w, c, s);
+        return;
+    }
+    serve_rewind(s);
+}
+
+static void read_clients(struct world *w, const struct loop_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        unsigned place = events[i].index;
+        struct client *c = &w->control.at[place];
+        if (events[i].kind != SOURCE_CLIENT || c->fd < 0)
+            continue;
+        control_read(c, w->now);
+        control_write(c, w->now);
+    }
+}
+
+void serve_take(struct world *w, const struct loop_event *events, int n)
+{
+    int stale;
+
+    if (w->control.n > 0)
+        read_clients(w, events, n);
+    while ((stale = control_expired(&w->control, w->now)) >= 0)
+        drop(w, (unsigned)stale);
+    for (int i = 0; i < n; i++)
+        if (events[i].kind == SOURCE_CONTROL)
+            come_in(w);
+    watch_socket(w);
+    for (unsigned i = 0; i < CONTROL_CLIENTS && w->control.n > 0; i++)
+        if (w->control.at[i].fd >= 0)
+            carry_out(w, &w->control.at[i], serving_of(w, i));
+}
+
+/* ---- answers ---- */
+
+static bool has_news(const struct world *w, const struct serving *s)
+{
+    return s->seen == 0 || s->seen != w->history.last || s->loaded ||
+           (s->load && w->engine.shutdown);
+}
+
+/* A load that was asked for and will not come. */
+static bool is_in_vain(struct world *w, struct client *c, const struct serving *s)
+{
+    struct text t;
+
+    if (!s->load || s->loaded || !w->engine.shutdown)
+        return false;
+    t = control_room(c, ANSWER_MAX);
+    serve_error(&t, "shutdown", NULL, "tend is shutting down");
+    control_put(c, &t);
+    return true;
+}
+
+static void go_on(struct world *w, struct client *c, struct serving *s)
+{
+    enum serve_outcome outcome = SERVE_WAITS;
+
+    if (!s->done || !control_room(c, ANSWER_MAX).at || (c->waits && !has_news(w, s)))
+        return;
+    outcome = is_in_vain(w, c, s) ? SERVE_OVER : serve_reply(w, c, s);
+    c->waits = outcome == SERVE_WAITS;
+    s->seen = w->history.last;
+    if (outcome == SERVE_OVER)
+        finish(w, c, s);
+}
+
+static void set_interest(struct world *w, unsigned place, struct serving *s)
+{
+    struct client *c = &w->control.at[place];
+    bool reads = control_wants_read(c), writes = control_has_output(c);
+
+    if (reads == s->reads && writes == s->writes)
+        return;
+    s->reads = reads;
+    s->writes = writes;
+    loop_want(&w->loop, c->fd, SOURCE_CLIENT, place, reads, writes);
+}
+
+/* Returns how many bytes were made for it. */
+static size_t serve(struct world *w, unsigned place)
+{
+    struct client *c = &w->control.at[place];
+    struct serving *s = serving_of(w, place);
+    size_t before = c->n_out - c->sent, made;
+
+    if (s->any)
+        go_on(w, c, s);
+    made = c->n_out - c->sent - before;
+    if (made)
+        control_write(c, w->now);
+    if (control_is_over(c)) {
+        drop(w, place);
+        return made;
+    }
+    if (s->any && s->done && !c->waits && !control_has_output(c))
+        w->again = true;
+    set_interest(w, place, s);
+    return made;
+}
+
+void serve_answer(struct world *w)
+{
+    unsigned first = w->first_served;
+    size_t bytes = 0;
+
+    if (w->control.n == 0)
+        return;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+        unsigned place = (first + i) % CONTROL_CLIENTS;
+        if (w->control.at[place].fd < 0)
+            continue;
+        bytes += serve(w, place);
+        if (bytes >= BYTES_IN_A_TURN) {
+            w->first_served = (place + 1) % CONTROL_CLIENTS;
+            w->again = true;
+            return;
+        }
+    }
+}
+
+void serve_followers(struct world *w)
+{
+    for (unsigned i = 0; w->followers && i < CONTROL_CLIENTS; i++) {
+        struct client *c = &w->control.at[i];
+        struct serving *s = c->fd >= 0 ? serving_of(w, i) : NULL;
+        if (!s || !s->any || s->request.verb != REQUEST_EVENTS || !s->request.follow)
+            continue;
+        go_on(w, c, s);
+        control_write(c, w->now);
+    }
+}
+
+msec serve_deadline(const struct world *w)
+{
+    return control_deadline(&w->control);
+}
+
+/* ---- the end ---- */
+
+void serve_leave(struct world *w)
+{
+    if (w->control.socket >= 0)
+        close(w->control.socket);
+    for (unsigned i = 0; w->control.n && i < CONTROL_CLIENTS; i++)
+        if (w->control.at[i].fd >= 0)
+            close(w->control.at[i].fd);
+    if (w->runtime.lock >= 0)
+        close(w->runtime.lock);
+}
+
+void serve_close(struct world *w)
+{
+    if (w->control.n)
+        serve_followers(w);
+    control_close(&w->control, w->runtime.dir);
+    runtime_close(&w->runtime);
+}
+
+void serve_free(struct world *w)
+{
+    for (unsigned i = 0; w->serving && i < CONTROL_CLIENTS; i++)
+        serve_leave_load(&w->serving[i]);
+    free(w->serving);
+}

@@ -1,0 +1,192 @@
+/* What clients ask to be done. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tend/log.h"
+#include "tend/process.h"
+#include "tend/serve.h"
+#include "tend/units.h"
+
+/* Nothing is done where one of the names is unknown. */
+static bool know_all(struct world *w, struct serving *s, struct text *error)
+{
+    const char *name = s->request.names;
+
+    for (unsigned i = 0; i < s->request.n_names; i++, name = request_next_name(name))
+        if (!graph_find_any(&w->engine.graph, name)) {
+            serve_error(error, "unknown", name, "no service is called %s", name);
+            return false;
+        }
+    return true;
+}
+
+/* Who asked for what, for the log. */
+static void tell(const struct client *c, const struct request *r, const char *what)
+{
+    char names[512] = "";
+    struct text t = {names, 0, sizeof names};
+    const char *name = r->names;
+
+    for (unsigned i = 0; i < r->n_names; i++, name = request_next_name(name))
+        text_put(&t, " %s", name);
+    log_info("asked by uid %d, pid %d: %s%s", (int)c->uid, (int)c->pid, what, names);
+}
+
+static void wish(struct world *w, struct service *s, enum request_verb verb)
+{
+    struct engine *e = &w->engine;
+
+    if (verb == REQUEST_STOP)
+        engine_event(e, s, EVENT_DOWN, w->now, NULL);
+    else
+        engine_start(e, s, w->now);
+    if (verb == REQUEST_RESTART)
+        engine_event(e, s, EVENT_AGAIN, w->now, NULL);
+}
+
+static bool steer(struct world *w, struct client *c, struct serving *s)
+{
+    struct service *service;
+
+    tell(c, &s->request, request_verb_name(s->request.verb));
+    for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
+        wish(w, service, s->request.verb);
+    return true;
+}
+
+/* ---- signals ---- */
+
+static bool has_process(const struct service *s)
+{
+    return s->pid != 0;
+}
+
+static bool all_live(struct world *w, struct serving *s, struct text *error)
+{
+    struct service *service;
+
+    for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
+        if (!has_process(service)) {
+            serve_error(error, "down", service_name(service), "%s has no process",
+                        service_name(service));
+            return false;
+        }
+    return true;
+}
+
+static bool send(struct world *w, struct client *c, struct serving *s, struct text *error)
+{
+    const struct request *r = &s->request;
+    struct service *service;
+    char name[UNITS_SIGNAL_MAX], what[64];
+
+    if (!all_live(w, s, error))
+        return false;
+    snprintf(what, sizeof what, "signal %s", units_signal_name(r->signal, name));
+    tell(c, r, what);
+    for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s)) {
+        int (*to)(pid_t, int) = r->group ? process_signal_group : process_signal;
+        if (to(service->pid, r->signal)) {
+            serve_error(error, "system", service_name(service), "%s", strerror(errno));
+            return false;
+        }
+        observe_sent(w, service, r->signal, r->group);
+    }
+    return true;
+}
+
+static bool reload_services(struct world *w, struct client *c, struct serving *s,
+                            struct text *error)
+{
+    struct service *service;
+
+    if (!all_live(w, s, error))
+        return false;
+    tell(c, &s->request, "reload-service");
+    for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
+        if (act_reload(w, service)) {
+            serve_error(error, errno == ESRCH ? "down" : "system", service_name(service), "%s",
+                        errno == ESRCH   ? "it does not run yet"
+                        : errno == EBUSY ? "its reload command still runs"
+                                         : strerror(errno));
+            return false;
+        }
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool load(struct world *w, struct client *c, struct serving *s, struct text *error)
+{
+    bool take = s->request.verb == REQUEST_RELOAD;
+
+    if (take)
+        tell(c, &s->request, "reload");
+    s->load = config_ask(w, take);
+    if (s->load)
+        return true;
+    serve_error(error, "system", NULL, "%s", strerror(errno));
+    return false;
+}
+
+static bool end(struct world *w, struct client *c, const struct request *r)
+{
+    tell(c, r, r->now ? "shutdown now" : "shutdown");
+    turn_shutdown(w, "by request", 0);
+    if (r->deadline != NEVER)
+        engine_limit(&w->engine, w->now, w->now + r->deadline);
+    if (r->now)
+        engine_hurry(&w->engine, w->now);
+    return true;
+}
+
+/* What makes no sense once a shutdown has begun. */
+static bool is_too_late(const struct world *w, enum request_verb verb)
+{
+    return w->engine.shutdown && (verb == REQUEST_START || verb == REQUEST_RESTART ||
+                                  verb == REQUEST_PLAN || verb == REQUEST_RELOAD);
+}
+
+bool serve_do(struct world *w, struct client *c, struct serving *s, struct text *error)
+{
+    const struct request *r = &s->request;
+
+    if (!c->all_rights && request_needs_all_rights(r->verb)) {
+        serve_error(error, "denied", NULL, "%s is for root and the user of tend",
+                    request_verb_name(r->verb));
+        return false;
+    }
+    if (is_too_late(w, r->verb)) {
+        serve_error(error, "shutdown", NULL, "tend is shutting down");
+        return false;
+    }
+    if (!know_all(w, s, error))
+        return false;
+    switch (r->verb) {
+    case REQUEST_START:
+    case REQUEST_STOP:
+    case REQUEST_RESTART:
+        return steer(w, c, s);
+    case REQUEST_RELOAD_SERVICE:
+        return reload_services(w, c, s, error);
+    case REQUEST_SIGNAL:
+        return send(w, c, s, error);
+    case REQUEST_PLAN:
+    case REQUEST_RELOAD:
+        return load(w, c, s, error);
+    case REQUEST_SHUTDOWN:
+        return end(w, c, r);
+    case REQUEST_STATUS:
+    case REQUEST_WAIT:
+    case REQUEST_READY:
+    case REQUEST_WHY:
+    case REQUEST_GRAPH:
+    case REQUEST_EVENTS:
+    case REQUEST_HISTORY:
+    case REQUEST_HELP:
+    case REQUEST_VERB_COUNT:
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,441 @@
+/* What clients are told, a piece at a time: each reply goes on where there was no more room, or
+ * nothing more to tell. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tend/serve.h"
+
+/* One who waits for another who waits ... */
+enum { WHY_MAX = 16, PROCESSES_MAX = 16, PROCESS_MAX = 384 };
+
+static_assert(PROCESSES_MAX * PROCESS_MAX <= CONTROL_OUT_MAX, "all of them fit at once");
+
+/* ---- last lines ---- */
+
+bool serve_ok(struct world *w, struct client *c, const char *format, ...)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+    char fields[128];
+    va_list args;
+
+    if (!t.at)
+        return false;
+    va_start(args, format);
+    vsnprintf(fields, sizeof fields, format, args);
+    va_end(args);
+    text_put(&t, "ok%s at=%lld\n", fields, (long long)w->now);
+    control_put(c, &t);
+    return true;
+}
+
+void serve_error(struct text *t, const char *code, const char *name, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    text_put(t, "error");
+    text_word(t, "code", code);
+    text_word(t, "name", name);
+    text_rest(t, "text", text);
+    text_put(t, "\n");
+}
+
+static enum serve_outcome over(bool told)
+{
+    return told ? SERVE_OVER : SERVE_MORE;
+}
+
+/* ---- services ---- */
+
+static struct service *at_slot(const struct world *w, size_t slot)
+{
+    return slot < w->engine.graph.n ? w->engine.graph.at[slot] : NULL;
+}
+
+/* Who is gone from the config since the request came is not told any more. */
+struct service *serve_service(struct world *w, struct serving *s)
+{
+    struct service *found = NULL;
+
+    if (s->request.n_names)
+        while (s->at < s->request.n_names && !(found = graph_find_any(&w->engine.graph, s->name)))
+            serve_next(s);
+    else
+        while (s->at < w->engine.graph.n && !(found = at_slot(w, s->at)))
+            s->at++;
+    return found;
+}
+
+void serve_next(struct serving *s)
+{
+    s->at++;
+    s->edge = 0;
+    if (s->at < s->request.n_names)
+        s->name = request_next_name(s->name);
+}
+
+void serve_rewind(struct serving *s)
+{
+    s->at = s->edge = 0;
+    s->name = s->request.names;
+}
+
+static bool tell_service(struct world *w, struct client *c, const struct service *s)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    if (!t.at)
+        return false;
+    answer_service(&t, s, w->engine.shutdown, s->error ? spawn_step_name(s->error_step) : NULL,
+                   w->now);
+    control_put(c, &t);
+    return true;
+}
+
+static enum serve_outcome reply_services(struct world *w, struct client *c, struct serving *s)
+{
+    for (const struct service *service; (service = serve_service(w, s)); serve_next(s))
+        if (!tell_service(w, c, service))
+            return SERVE_MORE;
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+static enum serve_outcome reply_ready(struct world *w, struct client *c, struct serving *s)
+{
+    for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
+        bool unready = answer_unready(service);
+        bool counts = unready || service->wanted || s->request.n_names;
+        if (unready && !tell_service(w, c, service))
+            return SERVE_MORE;
+        s->n_wanted += counts;
+        s->n_ready += counts && !unready;
+    }
+    return over(serve_ok(w, c, "%s count=%u of=%u",
+                         s->n_ready == s->n_wanted && !w->engine.shutdown ? " ready=1" : "",
+                         s->n_ready, s->n_wanted));
+}
+
+static enum serve_outcome reply_graph(struct world *w, struct client *c, struct serving *s)
+{
+    for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
+        if (s->edge == 0 && !tell_service(w, c, service))
+            return SERVE_MORE;
+        for (s->edge += s->edge == 0; s->edge <= service->n_needs; s->edge++) {
+            struct text t = control_room(c, ANSWER_MAX);
+            if (!t.at)
+                return SERVE_MORE;
+            answer_edge(&t, service, &service->needs[s->edge - 1]);
+            control_put(c, &t);
+        }
+    }
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+/* ---- waiting ---- */
+
+static enum answer_reached reached(const struct world *w, const struct service *s,
+                                   enum request_goal goal, struct text *why)
+{
+    const struct life *l = s ? world_life(w, s) : NULL;
+
+    if (goal != GOAL_RELOADED)
+        return answer_reached(s, goal, w->engine.shutdown, why);
+    if (l && l->reload_pid)
+        return ANSWER_NOT_YET;
+    if (l && !l->reload_failed)
+        return ANSWER_YES;
+    text_put(why, l ? "its reload command failed" : "it is gone from the config");
+    return ANSWER_NEVER;
+}
+
+/* Of the names, those that are gone count too. */
+static const struct service *awaited(struct world *w, struct serving *s, bool *any)
+{
+    const struct service *service;
+
+    if (!s->request.n_names) {
+        while ((service = serve_service(w, s)) && !service->wanted && s->request.goal == GOAL_READY)
+            serve_next(s);
+        *any = service != NULL;
+        return service;
+    }
+    *any = s->at < s->request.n_names;
+    return *any ? graph_find_any(&w->engine.graph, s->name) : NULL;
+}
+
+/* As far as all have reached it. */
+static enum answer_reached walk(struct world *w, struct serving *s, struct text *why)
+{
+    enum answer_reached r = ANSWER_YES;
+    const struct service *service;
+    bool any;
+
+    while ((service = awaited(w, s, &any), any) && r == ANSWER_YES)
+        if ((r = reached(w, service, s->request.goal, why)) == ANSWER_YES)
+            serve_next(s);
+    return r;
+}
+
+/* First from the one that was missing last, then, as one may go while another comes, all of them.
+ */
+static enum serve_outcome reply_wait(struct world *w, struct client *c, struct serving *s)
+{
+    char reason[ANSWER_WHY_MAX] = "";
+    struct text why = {reason, 0, sizeof reason}, t;
+    enum answer_reached r;
+
+    if (s->phase == 0) {
+        r = walk(w, s, &why);
+        if (r == ANSWER_YES) {
+            serve_rewind(s);
+            r = walk(w, s, &why);
+        }
+        if (r == ANSWER_NOT_YET)
+            return SERVE_WAITS;
+        if (r == ANSWER_NEVER) {
+            const struct service *service = at_slot(w, s->at);
+            const char *name = s->request.n_names ? s->name
+                               : service          ? service_name(service)
+                                                  : NULL;
+            t = control_room(c, ANSWER_MAX);
+            if (!t.at)
+                return SERVE_MORE;
+            serve_error(&t, "failed", name, "%s", reason);
+            control_put(c, &t);
+            return SERVE_OVER;
+        }
+        serve_rewind(s);
+        s->phase = 1;
+    }
+    return reply_services(w, c, s);
+}
+
+/* ---- why ---- */
+
+/* The service at this place of the chain of those who wait for each other. */
+static const struct service *link_of(const struct world *w, const struct service *first, size_t n)
+{
+    const struct service *s = first;
+    bool in_vain;
+
+    while (s && n--)
+        s = answer_waits_for(s, w->engine.shutdown, &in_vain);
+    return s;
+}
+
+struct process_list {
+    struct world *w;
+    struct text text;
+    const struct service *s;
+    unsigned n;
+};
+
+static void put_process(void *self, const struct process_stat *p)
+{
+    struct process_list *l = self;
+    char command[32], where[64];
+    const char state[] = {p->state, '\0'};
+
+    if (l->n++ >= PROCESSES_MAX)
+        return;
+    observe_read_word(l->w, p->pid, "comm", command, sizeof command);
+    observe_read_where(l->w, p->pid, where, sizeof where);
+    text_put(&l->text, "process");
+    text_word(&l->text, "service", service_name(l->s));
+    text_number(&l->text, "pid", p->pid);
+    text_word(&l->text, "state", state);
+    text_word(&l->text, "where", where);
+    text_word(&l->text, "command", command);
+    text_put(&l->text, "\n");
+}
+
+/* Whom a stop waits for, as of the last look. */
+static bool tell_processes(struct world *w, struct client *c, const struct service *s)
+{
+    struct process_list list = {w, control_room(c, PROCESSES_MAX * PROCESS_MAX), s, 0};
+
+    if (!list.text.at)
+        return false;
+    roster_each(w, s, put_process, &list);
+    control_put(c, &list.text);
+    return true;
+}
+
+static bool is_ending(const struct service *s)
+{
+    return s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING || s->state == SERVICE_STUCK;
+}
+
+static const struct history_record *last_death(const struct world *w, const struct service *s)
+{
+    const struct history_record *r = NULL, *found = NULL;
+    uint64_t after = 0;
+
+    while ((r = history_deaths_next(&w->deaths, after))) {
+        if (!strcmp(r->name, service_name(s)))
+            found = r;
+        after = r->sequence;
+    }
+    return found;
+}
+
+static bool tell_record(struct client *c, const struct history_record *r)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    if (!t.at)
+        return false;
+    answer_record(&t, r);
+    control_put(c, &t);
+    return true;
+}
+
+enum { WHY_CHAIN, WHY_PROCESSES, WHY_DEATH, WHY_END };
+
+static enum serve_outcome reply_why(struct world *w, struct client *c, struct serving *s)
+{
+    const struct service *first, *last, *next;
+    const struct history_record *death;
+
+    serve_rewind(s);
+    first = serve_service(w, s);
+    if (!first)
+        return over(serve_ok(w, c, "%s", ""));
+    for (; s->phase == WHY_CHAIN; s->edge++) {
+        next = s->n_wanted < WHY_MAX ? link_of(w, first, s->n_wanted) : NULL;
+        if (!next)
+            s->phase = WHY_PROCESSES;
+        else if (!tell_service(w, c, next))
+            return SERVE_MORE;
+        else
+            s->n_wanted++;
+    }
+    last = s->n_wanted ? link_of(w, first, s->n_wanted - 1) : NULL;
+    if (!last)
+        last = first;
+    if (s->phase == WHY_PROCESSES && is_ending(last) && !tell_processes(w, c, last))
+        return SERVE_MORE;
+    if (s->phase == WHY_PROCESSES)
+        s->phase = WHY_DEATH;
+    death = s->phase == WHY_DEATH ? last_death(w, last) : NULL;
+    if (death && !tell_record(c, death))
+        return SERVE_MORE;
+    s->phase = WHY_END;
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+/* ---- events ---- */
+
+static bool tell_missed(struct client *c, uint64_t missed)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    if (!t.at)
+        return false;
+    text_put(&t, "missed count=%llu\n", (unsigned long long)missed);
+    control_put(c, &t);
+    return true;
+}
+
+static uint64_t oldest(const struct world *w)
+{
+    return w->history.last > HISTORY_ROOM ? w->history.last - HISTORY_ROOM : 0;
+}
+
+static enum serve_outcome reply_events(struct world *w, struct client *c, struct serving *s)
+{
+    const struct history_record *r;
+    uint64_t missed;
+
+    if (s->phase == 0) {
+        s->phase = 1;
+        s->after = s->request.has_after ? s->request.after
+                   : s->request.follow  ? w->history.last
+                                        : oldest(w);
+    }
+    while ((r = history_next(&w->history, s->after, &missed))) {
+        if (missed && !tell_missed(c, missed))
+            return SERVE_MORE;
+        s->after += missed;
+        if (!tell_record(c, r))
+            return SERVE_MORE;
+        s->after = r->sequence;
+    }
+    return s->request.follow ? SERVE_WAITS : over(serve_ok(w, c, "%s", ""));
+}
+
+static bool is_named(const struct request *r, const char *name)
+{
+    const char *at = r->names;
+
+    for (unsigned i = 0; i < r->n_names; i++, at = request_next_name(at))
+        if (!strcmp(at, name))
+            return true;
+    return r->n_names == 0;
+}
+
+static enum serve_outcome reply_history(struct world *w, struct client *c, struct serving *s)
+{
+    const struct history_record *r;
+
+    while ((r = history_deaths_next(&w->deaths, s->after))) {
+        if (is_named(&s->request, r->name) && !tell_record(c, r))
+            return SERVE_MORE;
+        s->after = r->sequence;
+    }
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+/* ---- the rest ---- */
+
+static enum serve_outcome reply_help(struct world *w, struct client *c, struct serving *s)
+{
+    for (; s->at < REQUEST_VERB_COUNT; s->at++) {
+        struct text t = control_room(c, ANSWER_MAX);
+        if (!t.at)
+            return SERVE_MORE;
+        text_put(&t, "request");
+        text_rest(&t, "text", request_usage((enum request_verb)s->at));
+        text_put(&t, "\n");
+        control_put(c, &t);
+    }
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+enum serve_outcome serve_reply(struct world *w, struct client *c, struct serving *s)
+{
+    switch (s->request.verb) {
+    case REQUEST_STATUS:
+    case REQUEST_START:
+    case REQUEST_STOP:
+    case REQUEST_RESTART:
+        return reply_services(w, c, s);
+    case REQUEST_WAIT:
+        return reply_wait(w, c, s);
+    case REQUEST_READY:
+        return reply_ready(w, c, s);
+    case REQUEST_PLAN:
+    case REQUEST_RELOAD:
+        return serve_reply_load(w, c, s);
+    case REQUEST_WHY:
+        return reply_why(w, c, s);
+    case REQUEST_GRAPH:
+        return reply_graph(w, c, s);
+    case REQUEST_EVENTS:
+        return reply_events(w, c, s);
+    case REQUEST_HISTORY:
+        return reply_history(w, c, s);
+    case REQUEST_HELP:
+        return reply_help(w, c, s);
+    case REQUEST_RELOAD_SERVICE:
+    case REQUEST_SIGNAL:
+    case REQUEST_SHUTDOWN:
+    case REQUEST_VERB_COUNT:
+        break;
+    }
+    return over(serve_ok(w, c, "%s", ""));
+}
