@@ -24,27 +24,55 @@
     {                                                                                              \
         field, field "_ms", JSON_KIND_NUMBER                                                       \
     }
+#define LOST                                                                                       \
+    {                                                                                              \
+        "exit", "lost", JSON_KIND_LOST                                                             \
+    }
 #define END                                                                                        \
     {                                                                                              \
         NULL, NULL, JSON_KIND_TEXT                                                                 \
     }
 
 const struct json_key json_service[] = {
-    TEXT("name"),      TEXT("type"),      TEXT("start"),    FLAG("main"),        TEXT("state"),
-    FLAG("ready"),     FLAG("wanted"),    FLAG("again"),    FLAG("changed"),     NUMBER("pid"),
-    TEXT("process"),   TIME("for"),       TIME("up"),       COUNT("restarts"),   COUNT("failures"),
-    NUMBER("exit"),    TEXT("killed_by"), FLAG("core"),     FLAG("oom"),         TEXT("cause"),
-    NUMBER("errno"),   TEXT("step"),      TIME("next"),     NUMBER("limit"),     TIME("window"),
-    TEXT("waits_for"), FLAG("in_vain"),   COUNT("members"), TEXT("description"), END,
+    TEXT("name"),
+    TEXT("type"),
+    TEXT("start"),
+    FLAG("main"),
+    TEXT("state"),
+    FLAG("ready"),
+    FLAG("wanted"),
+    FLAG("again"),
+    FLAG("changed"),
+    NUMBER("pid"),
+    TEXT("process"),
+    TIME("for"),
+    TIME("up"),
+    COUNT("restarts"),
+    COUNT("failures"),
+    NUMBER("exit"),
+    LOST,
+    TEXT("killed_by"),
+    FLAG("core"),
+    FLAG("oom"),
+    TEXT("cause"),
+    NUMBER("errno"),
+    TEXT("step"),
+    TIME("next"),
+    NUMBER("limit"),
+    TIME("window"),
+    TEXT("waits_for"),
+    FLAG("in_vain"),
+    COUNT("members"),
+    TEXT("description"),
+    END,
 };
 
 const struct json_key json_event[] = {
-    NUMBER("seq"),   TIME("at"),      TEXT("kind"),      TEXT("service"),
-    TEXT("from"),    TEXT("to"),      TEXT("event"),     TEXT("cause"),
-    TEXT("process"), NUMBER("pid"),   TEXT("signal"),    FLAG("group"),
-    COUNT("count"),  NUMBER("exit"),  TEXT("killed_by"), FLAG("core"),
-    FLAG("oom"),     NUMBER("errno"), TEXT("step"),      TEXT("what"),
-    COUNT("tries"),  TIME("next"),    TIME("age"),       END,
+    NUMBER("seq"),     TIME("at"),     TEXT("kind"),   TEXT("service"), TEXT("from"),
+    TEXT("to"),        TEXT("event"),  TEXT("cause"),  TEXT("process"), NUMBER("pid"),
+    TEXT("signal"),    FLAG("group"),  COUNT("count"), NUMBER("exit"),  LOST,
+    TEXT("killed_by"), FLAG("core"),   FLAG("oom"),    NUMBER("errno"), TEXT("step"),
+    TEXT("what"),      COUNT("tries"), TIME("next"),   TIME("age"),     END,
 };
 
 const struct json_key json_death[] = {
@@ -54,6 +82,7 @@ const struct json_key json_death[] = {
     TEXT("process"),
     NUMBER("pid"),
     NUMBER("exit"),
+    LOST,
     TEXT("killed_by"),
     FLAG("core"),
     FLAG("oom"),
@@ -99,6 +128,8 @@ static json_t *value(const struct record *r, const struct json_key *key)
         return json_integer(record_number(r, key->field));
     case JSON_KIND_FLAG:
         return json_boolean(record_flag(r, key->field));
+    case JSON_KIND_LOST:
+        return json_boolean(text && strcmp(text, "lost") == 0);
     }
     return NULL;
 }

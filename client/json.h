@@ -10,7 +10,8 @@ enum json_kind {
     JSON_KIND_TEXT,   /* absent: null */
     JSON_KIND_NUMBER, /* absent, or no number: null */
     JSON_KIND_COUNT,  /* absent: 0 */
-    JSON_KIND_FLAG    /* absent: false */
+    JSON_KIND_FLAG,   /* absent: false */
+    JSON_KIND_LOST    /* whether the field says "lost" */
 };
 
 struct json_key {

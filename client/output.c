@@ -45,6 +45,11 @@ int client_finish(struct client *c, enum client_status status)
     json_decref(c->document);
     c->document = NULL;
     client_flush(c);
+    if (c->connected)
+        connection_close(&c->connection);
+    c->connected = false;
+    free(c->greeting);
+    c->greeting = NULL;
     return (int)status;
 }
 

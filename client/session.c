@@ -117,8 +117,10 @@ void session_ask(struct client *c, const char *request, char *const *names, size
         look_at_name(c, names[i]);
         size_t length = strlen(names[i]);
         if (used + 1 + length + 1 > sizeof line)
-            client_fail(c, CLIENT_USAGE, "usage", NULL,
-                        "too many names: a request is at most %d bytes long", REQUEST_LINE_MAX);
+            client_fail(
+                c, CLIENT_USAGE, "usage", NULL,
+                "too many names for one request, which has at most %d bytes: name fewer at a time",
+                REQUEST_LINE_MAX);
         line[used] = ' ';
         memcpy(line + used + 1, names[i], length);
         used += 1 + length;
@@ -167,7 +169,7 @@ static void add(struct client *c, struct reply *r, struct record *record)
 {
     if (r->n == r->room) {
         r->room = r->room ? r->room * 2 : 64;
-        r->at = client_must(c, reallocarray(r->at, r->room, sizeof *r->at));
+        r->at = client_must(c, reallocarray(r->at, r->room, sizeof(struct record *)));
     }
     r->at[r->n++] = record;
 }

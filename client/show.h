@@ -2,6 +2,7 @@
 #ifndef CLIENT_SHOW_H
 #define CLIENT_SHOW_H
 
+#include "client/json.h"
 #include "client/session.h"
 #include "client/table.h"
 #include "tend/text.h"
@@ -10,6 +11,8 @@
 void show_services(struct client *, const struct reply *);
 /* The services of a reply come first, by name; returns how many there are. */
 size_t show_sort_services(struct reply *);
+/* A record with at=, and the time of the wall that this was. */
+json_t *show_dated(struct client *, const struct record *, const struct json_key *);
 /* Prints, or ends for want of memory. */
 void show_table(struct client *, struct table *);
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/json.h"
 #include "client/json_string.h"
 #include "client/show.h"
 #include "client/verbs.h"

@@ -4,7 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/json.h"
 #include "client/show.h"
 #include "client/words.h"
 #include "tend/units.h"
@@ -46,7 +45,7 @@ static json_t *json_time(msec wall)
     return json_string(buf);
 }
 
-static json_t *json_dated(struct client *c, const struct record *r, const struct json_key *keys)
+json_t *show_dated(struct client *c, const struct record *r, const struct json_key *keys)
 {
     json_t *object = client_must(c, json_record(r, keys));
 
@@ -101,7 +100,7 @@ static void take_event(struct client *c, const struct record *r)
     if (record_is(r, "missed"))
         print_missed(c, r);
     else if (record_is(r, "event") && c->json)
-        client_print_line(c, json_dated(c, r, json_event));
+        client_print_line(c, show_dated(c, r, json_event));
     else if (record_is(r, "event"))
         print_event(c, r);
 }
@@ -148,7 +147,7 @@ static void put_row(struct client *c, struct table *t, const struct record *r)
     words_end_short(&last_text, r);
     table_put(t, PAINT_NONE, "%s", record_text(r, "service"));
     table_put(t, PAINT_NONE, "%s", when);
-    table_put(t, PAINT_NONE, "%s", show_time(record_number(r, "ran"), ran));
+    table_put(t, PAINT_NONE, "%s", units_duration_short(record_number(r, "ran"), ran));
     table_put(t, PAINT_NONE, "%s%s", *last ? last : "-", before ? " (before_start)" : "");
     table_put(t, PAINT_NONE, "%s", cause ? cause : "-");
     table_put(t, PAINT_NONE, "%s%s", show_time(record_number(r, "age"), took),
@@ -169,7 +168,7 @@ int show_history(struct client *c)
         if (!record_is(r.at[i], "death"))
             continue;
         if (c->json)
-            client_append(c, "deaths", json_dated(c, r.at[i], json_death));
+            client_append(c, "deaths", show_dated(c, r.at[i], json_death));
         else
             put_row(c, &t, r.at[i]);
     }

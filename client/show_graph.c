@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/json.h"
 #include "client/show.h"
 #include "client/tree.h"
 #include "client/verbs.h"
@@ -26,7 +25,7 @@ static int by_name(const void *key, const void *at)
 static size_t place(const struct graph *g, const char *name)
 {
     struct record **found =
-        g->n ? bsearch(name, g->reply.at, g->n, sizeof *g->reply.at, by_name) : NULL;
+        g->n ? bsearch(name, g->reply.at, g->n, sizeof(struct record *), by_name) : NULL;
 
     return found ? (size_t)(found - g->reply.at) : g->n;
 }

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/json.h"
 #include "client/json_string.h"
 #include "client/memory.h"
 #include "client/show.h"
@@ -26,7 +25,7 @@ size_t show_sort_services(struct reply *r)
     size_t n = 0;
 
     if (r->n)
-        qsort(r->at, r->n, sizeof *r->at, by_name);
+        qsort(r->at, r->n, sizeof(struct record *), by_name);
     while (n < r->n && record_is(r->at[n], "service"))
         n++;
     return n;
@@ -93,13 +92,27 @@ static const char *ready_word(const struct record *r)
     return record_flag(r, "ready") ? "yes" : record_flag(r, "wanted") ? "no" : "-";
 }
 
-static void put_row(struct table *t, const struct record *r, int64_t memory)
+/* Of one that was started again tend tells the last end as a death alone. */
+static const struct record *last_end(const struct record *service, const struct reply *deaths)
+{
+    const char *name = record_text(service, "name");
+
+    if (record_get(service, "exit") || record_get(service, "killed_by"))
+        return service;
+    for (size_t i = deaths->n; i-- > 0;)
+        if (strcmp(record_text(deaths->at[i], "service"), name) == 0)
+            return deaths->at[i];
+    return service;
+}
+
+static void put_row(struct table *t, const struct record *r, const struct record *end,
+                    int64_t memory)
 {
     char time[UNITS_DURATION_MAX], size[SHOW_SIZE_MAX], last[64] = "", note[LINE_MAX_SIZE] = "";
     struct text last_text = {last, 0, sizeof last}, note_text = {note, 0, sizeof note};
     enum paint paint = words_paint(r);
 
-    words_end_short(&last_text, r);
+    words_end_short(&last_text, end);
     words_note(&note_text, r);
     table_put(t, PAINT_NONE, "%s", record_text(r, "name"));
     table_put(t, paint, "%s", record_text(r, "state"));
@@ -139,11 +152,15 @@ static void put_summary(struct record *const *services, size_t n)
 static void print_table(struct client *c, struct record *const *services, size_t n,
                         const int64_t *memory)
 {
+    struct reply deaths;
     struct table t = {.columns = columns, .n_columns = ARRAY_SIZE(columns), .folds = true};
 
+    session_ask(c, "history", c->names, c->n_names);
+    session_reply(c, &deaths); /* an error: one of them is gone by now */
     table_titles(&t);
     for (size_t i = 0; i < n; i++)
-        put_row(&t, services[i], memory[i]);
+        put_row(&t, services[i], last_end(services[i], &deaths), memory[i]);
+    reply_free(&deaths);
     if (n > 0)
         show_table(c, &t);
     if (n != 1)

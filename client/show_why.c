@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/json.h"
 #include "client/show.h"
 #include "client/words.h"
 
@@ -191,8 +190,8 @@ static void say_death(struct client *c, const struct record *r)
     words_end(&end_text, r);
     words_time(&ran_text, " after ", record_number(r, "ran"));
     words_time(&ago_text, "", connection_now() + c->clock_ahead - record_number(r, "at"));
-    printf("Its last life ended %s%s%s%s%s.\n", *ago ? ago : "now", *ago ? " ago: " : ": ", end,
-           ran, record_flag(r, "killed") ? ", by KILL" : "");
+    printf("The last life of %s ended %s%s%s%s%s.\n", record_text(r, "service"), *ago ? ago : "now",
+           *ago ? " ago: " : ": ", end, ran, record_flag(r, "killed") ? ", by KILL" : "");
 }
 
 static void print_json(struct client *c, const struct reply *r)
@@ -206,7 +205,7 @@ static void print_json(struct client *c, const struct reply *r)
         else if (record_is(r->at[i], "process"))
             client_append(c, "processes", json_record(r->at[i], json_process));
         else if (record_is(r->at[i], "death"))
-            client_put(c, c->document, "death", json_record(r->at[i], json_death));
+            client_put(c, c->document, "death", show_dated(c, r->at[i], json_death));
     }
 }
 

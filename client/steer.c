@@ -1,6 +1,7 @@
 /* start, stop, restart, reload-service, signal, wait, shutdown. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/show.h"
 #include "client/verbs.h"
@@ -46,7 +47,7 @@ static void tell_how_far(struct client *c)
     c->deadline = connection_now() + LATE;
     if (!session_try(c))
         return;
-    session_ask(c, "status", c->names, c->n_names);
+    session_ask(c, c->n_names ? "status" : "ready", c->names, c->n_names);
     session_reply(c, &r);
     show_services(c, &r);
     reply_free(&r);
@@ -60,7 +61,7 @@ int steer(struct client *c)
     session_open(c);
     get_words(c, request);
     session_ask(c, request, c->names, c->n_names);
-    if (c->n_names)
+    if (c->n_names || !c->goal || strcmp(c->goal, "ready") == 0)
         c->late = tell_how_far;
     if (c->wait)
         ask_to_wait(c, c->verb->goal);

@@ -7,10 +7,10 @@
 #include "client/table.h"
 #include "tend/text.h"
 
-enum paint words_paint(const struct record *service);
+enum paint words_paint(const struct record *);
 
 /* Whether it is as it should be: ready, or done. */
-bool words_is_there(const struct record *service);
+bool words_is_there(const struct record *);
 
 /* How a life ended, also of an event or a death: "exit 3", "signal SEGV (core dumped)", "exec: No
  * such file or directory". */
@@ -25,13 +25,13 @@ void words_cause(struct text *, const struct record *);
 void words_reason(struct text *, const struct record *);
 
 /* What comes next, and what it waits for: "waits for db", "next try in 3s". */
-void words_note(struct text *, const struct record *service);
+void words_note(struct text *, const struct record *);
 
 /* "starting, pid 12"; "backoff, exit 1, next try in 3s". */
-void words_service(struct text *, const struct record *service);
+void words_service(struct text *, const struct record *);
 
 /* "web: exit 3 after 2m", as the log says it. */
-void words_event(struct text *, const struct record *event);
+void words_event(struct text *, const struct record *);
 
 /* " for 3s", with what stands before it; nothing for 0. */
 void words_time(struct text *, const char *before, int64_t duration);

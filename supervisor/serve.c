@@ -10,11 +10,8 @@
 
 /* What one turn does for clients, so that it does not keep it from its services. */
 enum { ACCEPTS_IN_A_TURN = 32, BYTES_IN_A_TURN = 64 * 1024 };
-
-static bool has_all_services(const struct world *w)
-{
-    return w->loaded || w->engine.shutdown;
-}
+/* A look at a service costs about as much as so many bytes of a reply. */
+enum { BYTES_OF_A_LOOK = 16 };
 
 /* ---- the socket ---- */
 
@@ -187,7 +184,7 @@ static void take(struct world *w, struct client *c, struct serving *s)
 /* Until the first config has come there are no services to be asked about. */
 static bool may_do(const struct world *w, const struct serving *s)
 {
-    return has_all_services(w) || s->request.verb == REQUEST_HELP ||
+    return w->loaded || w->engine.shutdown || s->request.verb == REQUEST_HELP ||
            s->request.verb == REQUEST_SHUTDOWN || s->request.verb == REQUEST_EVENTS;
 }
 
@@ -283,26 +280,27 @@ static void set_interest(struct world *w, unsigned place, struct serving *s)
     loop_want(&w->loop, c->fd, SOURCE_CLIENT, place, reads, writes);
 }
 
-/* Returns how many bytes were made for it. */
+/* Returns what it cost, in bytes of replies. */
 static size_t serve(struct world *w, unsigned place)
 {
     struct client *c = &w->control.at[place];
     struct serving *s = serving_of(w, place);
-    size_t before = c->n_out - c->sent, made;
+    size_t before = c->n_out - c->sent, cost;
 
+    s->looked = 0;
     if (s->any)
         go_on(w, c, s);
-    made = c->n_out - c->sent - before;
-    if (made)
+    cost = s->looked * BYTES_OF_A_LOOK + c->n_out - c->sent - before;
+    if (c->refused == NEVER) /* else the loop tells when it reads on */
         control_write(c, w->now);
     if (control_is_over(c)) {
         drop(w, place);
-        return made;
+        return cost;
     }
     if (s->any && s->done && !c->waits && !control_has_output(c))
         w->again = true;
     set_interest(w, place, s);
-    return made;
+    return cost;
 }
 
 void serve_answer(struct world *w)
@@ -325,6 +323,18 @@ void serve_answer(struct world *w)
     }
 }
 
+/* All that is new may be more than is kept for one client. */
+static void tell_all(struct world *w, struct client *c, struct serving *s)
+{
+    uint64_t before;
+
+    do {
+        before = s->after;
+        go_on(w, c, s);
+        control_write(c, w->now);
+    } while (s->after != before && !control_has_output(c));
+}
+
 void serve_followers(struct world *w)
 {
     for (unsigned i = 0; w->followers && i < CONTROL_CLIENTS; i++) {
@@ -332,8 +342,7 @@ void serve_followers(struct world *w)
         struct serving *s = c->fd >= 0 ? serving_of(w, i) : NULL;
         if (!s || !s->any || s->request.verb != REQUEST_EVENTS || !s->request.follow)
             continue;
-        go_on(w, c, s);
-        control_write(c, w->now);
+        tell_all(w, c, s);
     }
 }
 

@@ -167,51 +167,69 @@ static const struct service *awaited(struct world *w, struct serving *s, bool *a
     return *any ? graph_find_any(&w->engine.graph, s->name) : NULL;
 }
 
-/* As far as all have reached it. */
+/* All of them, as one that will never reach it decides, wherever it stands: s is left at that one.
+ */
 static enum answer_reached walk(struct world *w, struct serving *s, struct text *why)
 {
-    enum answer_reached r = ANSWER_YES;
+    enum answer_reached all = ANSWER_YES;
     const struct service *service;
     bool any;
 
-    while ((service = awaited(w, s, &any), any) && r == ANSWER_YES)
-        if ((r = reached(w, service, s->request.goal, why)) == ANSWER_YES)
-            serve_next(s);
-    return r;
+    for (serve_rewind(s); (service = awaited(w, s, &any), any); serve_next(s)) {
+        enum answer_reached r = reached(w, service, s->request.goal, why);
+        s->looked++;
+        if (r == ANSWER_NEVER)
+            return r;
+        if (r == ANSWER_NOT_YET)
+            all = r;
+    }
+    return all;
 }
 
-/* First from the one that was missing last, then, as one may go while another comes, all of them.
- */
+static bool tell_never(struct world *w, struct client *c, struct serving *s, const char *why)
+{
+    const struct service *service = at_slot(w, s->at);
+    struct text t = control_room(c, ANSWER_MAX);
+
+    if (!t.at)
+        return false;
+    serve_error(&t, "failed",
+                s->request.n_names ? s->name
+                : service          ? service_name(service)
+                                   : NULL,
+                "%s", why);
+    control_put(c, &t);
+    return true;
+}
+
+static enum serve_outcome tell_awaited(struct world *w, struct client *c, struct serving *s)
+{
+    const struct service *service;
+    bool any;
+
+    for (; (service = awaited(w, s, &any), any); serve_next(s))
+        if (service && !tell_service(w, c, service))
+            return SERVE_MORE;
+    return over(serve_ok(w, c, "%s", ""));
+}
+
+enum { WAIT_ALL, WAIT_TELL };
+
 static enum serve_outcome reply_wait(struct world *w, struct client *c, struct serving *s)
 {
     char reason[ANSWER_WHY_MAX] = "";
-    struct text why = {reason, 0, sizeof reason}, t;
-    enum answer_reached r;
+    struct text why = {reason, 0, sizeof reason};
 
-    if (s->phase == 0) {
-        r = walk(w, s, &why);
-        if (r == ANSWER_YES) {
-            serve_rewind(s);
-            r = walk(w, s, &why);
-        }
+    if (s->phase == WAIT_ALL) {
+        enum answer_reached r = walk(w, s, &why);
         if (r == ANSWER_NOT_YET)
             return SERVE_WAITS;
-        if (r == ANSWER_NEVER) {
-            const struct service *service = at_slot(w, s->at);
-            const char *name = s->request.n_names ? s->name
-                               : service          ? service_name(service)
-                                                  : NULL;
-            t = control_room(c, ANSWER_MAX);
-            if (!t.at)
-                return SERVE_MORE;
-            serve_error(&t, "failed", name, "%s", reason);
-            control_put(c, &t);
-            return SERVE_OVER;
-        }
+        if (r == ANSWER_NEVER)
+            return over(tell_never(w, c, s, reason));
         serve_rewind(s);
-        s->phase = 1;
+        s->phase = WAIT_TELL;
     }
-    return reply_services(w, c, s);
+    return tell_awaited(w, c, s);
 }
 
 /* ---- why ---- */

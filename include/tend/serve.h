@@ -17,6 +17,7 @@ struct serving {
     size_t at, edge;  /* the place in the names or slots where the reply goes on; its next edge */
     const char *name; /* of request.names, at `at` */
     unsigned n_ready, n_wanted;
+    unsigned looked; /* at services, in this turn */
     uint64_t after; /* sequence of the last record that was told */
     uint64_t seen;  /* of the newest one when there was nothing to tell */
     uint64_t load;  /* the number of the load that it waits for, 0: none */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -348,7 +349,7 @@ static struct tend begin_tend(void)
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     t.pid = fork();
-    if (t.pid == 0)
+    if (t.pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
         _exit(take_and_listen(in[0], out[1]));
     close(in[0]);
     close(out[1]);

@@ -1,0 +1,184 @@
+/* What records say, in words for people. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/words.h"
+
+struct row {
+    const char *line, *text;
+};
+
+static void check(void (*words)(struct text *, const struct record *), const struct row *rows,
+                  size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char buf[1024] = "";
+        struct text t = {buf, 0, sizeof buf};
+        struct record *r = record_new(rows[i].line, strlen(rows[i].line), RECORD_FOR_PEOPLE);
+        assert_non_null(r);
+        words(&t, r);
+        assert_string_equal(buf, rows[i].text);
+        free(r);
+    }
+}
+
+static void test_end(void **state)
+{
+    static const struct row rows[] = {
+        {"service", ""},
+        {"service exit=3", "exit 3"},
+        {"service exit=lost", "gone, status unknown"},
+        {"service killed_by=SEGV core=1", "signal SEGV (core dumped)"},
+        {"service killed_by=KILL oom=1", "signal KILL (out of memory)"},
+        {"service killed_by=signal\\x2099", "signal 99"},
+        {"service exit=127 errno=2 step=exec", "exec: No such file or directory"},
+    };
+
+    (void)state;
+    check(words_end, rows, ARRAY_SIZE(rows));
+}
+
+static void test_end_short(void **state)
+{
+    static const struct row rows[] = {
+        {"service", ""},
+        {"service exit=0", "exit 0"},
+        {"service exit=lost", "lost"},
+        {"service killed_by=SEGV core=1", "SEGV core"},
+        {"service killed_by=KILL oom=1", "KILL oom"},
+        {"service exit=127 errno=13 step=exec", "EACCES"},
+        {"service errno=9999", "error"},
+    };
+
+    (void)state;
+    check(words_end_short, rows, ARRAY_SIZE(rows));
+}
+
+static void test_note(void **state)
+{
+    static const struct row rows[] = {
+        {"service name=web state=running ready=1 wanted=1", ""},
+        {"service name=web state=pending waits_for=db", "waits for db"},
+        {"service name=web state=pending waits_for=db in_vain=1", "waits for db, in vain"},
+        {"service name=web state=pending waits_for=web", "waits for the old one to end"},
+        {"service name=web state=running waits_for=api", "to be stopped after api"},
+        {"service name=web state=running again=1", "to be restarted"},
+        {"service name=web state=running ready=1 changed=1", "new config at the next start"},
+        {"service name=web state=starting next=27000", "ready within 27s"},
+        {"service name=web state=stopping next=2000 members=2",
+         "2 more processes, next step in 2s"},
+        {"service name=web state=killing next=4000 members=1", "1 more process, given up in 4s"},
+        {"service name=web state=stuck", "KILL has no effect"},
+        {"service name=web state=backoff next=2100", "next try in 2.1s"},
+        {"service name=web state=failed limit=5 window=60000", "gave up after 5 starts in 1m"},
+    };
+
+    (void)state;
+    check(words_note, rows, ARRAY_SIZE(rows));
+}
+
+static void test_service(void **state)
+{
+    static const struct row rows[] = {
+        {"service name=web state=starting pid=12", "starting, pid 12"},
+        {"service name=web state=running pid=12 ready=1", "running, pid 12"},
+        {"service name=web state=running pid=12", "running, not ready, pid 12"},
+        {"service name=web state=down exit=0 cause=request", "down"},
+        {"service name=web state=done exit=0 ready=1", "done, exit 0"},
+        {"service name=db state=backoff exit=1 cause=exit next=3000",
+         "backoff, exit 1, next try in 3s"},
+        {"service name=db state=failed cause=timeout killed_by=TERM", "failed, not ready in time"},
+        {"service name=db state=failed cause=before_start exit=2 process=before_start",
+         "failed, before_start: exit 2"},
+    };
+
+    (void)state;
+    check(words_service, rows, ARRAY_SIZE(rows));
+}
+
+static void test_paint(void **state)
+{
+    static const struct {
+        const char *line;
+        enum paint paint;
+    } rows[] = {
+        {"service state=running ready=1", PAINT_GOOD},
+        {"service state=done ready=1", PAINT_GOOD},
+        {"service state=done", PAINT_NONE},
+        {"service state=running", PAINT_MOVING},
+        {"service state=stopping ready=1", PAINT_MOVING},
+        {"service state=pending waits_for=db", PAINT_MOVING},
+        {"service state=pending waits_for=db in_vain=1", PAINT_BAD},
+        {"service state=failed", PAINT_BAD},
+        {"service state=stuck", PAINT_BAD},
+        {"service state=down", PAINT_DIM},
+        {"service state=later", PAINT_MOVING},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct record *r = record_new(rows[i].line, strlen(rows[i].line), RECORD_FOR_PEOPLE);
+        assert_non_null(r);
+        assert_int_equal(words_paint(r), rows[i].paint);
+        free(r);
+    }
+}
+
+static void test_event(void **state)
+{
+    static const struct row rows[] = {
+        {"event seq=1 at=1 kind=state service=web from=pending to=starting pid=7",
+         "web: starting, pid 7"},
+        {"event kind=state service=web from=starting to=running age=30 pid=12",
+         "web: ready after 30ms, pid 12"},
+        {"event kind=state service=web from=running to=stopping event=exited cause=exit "
+         "process=main exit=3 age=120000",
+         "web: exit 3 after 2m"},
+        {"event kind=state service=web from=running to=stopping cause=request",
+         "web: stopping (by request)"},
+        {"event kind=state service=web from=starting to=stopping cause=exec errno=2 step=exec "
+         "what=/x process=main exit=127",
+         "web: could not execute \"/x\": No such file or directory"},
+        {"event kind=state service=web from=stopping to=down cause=request age=1500",
+         "web: down after 1.5s"},
+        {"event kind=state service=web from=pending to=pending what=db", "web: failed: needs db"},
+        {"event kind=state service=web from=stopping to=backoff cause=exit exit=1 tries=3 "
+         "next=2000",
+         "web: next try in 2s (3 in a row)"},
+        {"event kind=state service=web from=stopping to=failed cause=exit exit=1 count=5 "
+         "next=60000",
+         "web: failed: exit 1, gave up after 5 starts in 1m"},
+        {"event kind=state service=web from=stopping to=killing event=deadline age=10000",
+         "web: not gone after 10s: KILL"},
+        {"event kind=state service=web from=killing to=stuck count=1",
+         "web: KILL has no effect on 1 process"},
+        {"event kind=signal service=web signal=TERM pid=7 group=1 count=2",
+         "web: signal TERM to group 7 and 2 more"},
+        {"event kind=exit service=web process=stop_command exit=0", "web: stop command: exit 0"},
+        {"event kind=stray count=2", "tend: 2 processes of no service ended"},
+        {"event kind=shutdown", "tend: shutting down"},
+        {"event kind=shutdown age=3000", "tend: shutdown complete after 3s"},
+        {"event kind=state service=web from=running to=later", "web: running -> later"},
+        {"event kind=later service=web", "web: later"},
+    };
+
+    (void)state;
+    check(words_event, rows, ARRAY_SIZE(rows));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end),   cmocka_unit_test(test_end_short),
+        cmocka_unit_test(test_note),  cmocka_unit_test(test_service),
+        cmocka_unit_test(test_paint), cmocka_unit_test(test_event),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
