@@ -68,11 +68,33 @@ const struct json_key json_service[] = {
 };
 
 const struct json_key json_event[] = {
-    NUMBER("seq"),     TIME("at"),     TEXT("kind"),   TEXT("service"), TEXT("from"),
-    TEXT("to"),        TEXT("event"),  TEXT("cause"),  TEXT("process"), NUMBER("pid"),
-    TEXT("signal"),    FLAG("group"),  COUNT("count"), NUMBER("exit"),  LOST,
-    TEXT("killed_by"), FLAG("core"),   FLAG("oom"),    NUMBER("errno"), TEXT("step"),
-    TEXT("what"),      COUNT("tries"), TIME("next"),   TIME("age"),     END,
+    NUMBER("seq"),
+    TIME("at"),
+    TEXT("kind"),
+    TEXT("service"),
+    TEXT("from"),
+    TEXT("to"),
+    TEXT("event"),
+    TEXT("cause"),
+    TEXT("process"),
+    NUMBER("pid"),
+    NUMBER("uid"),
+    TEXT("signal"),
+    FLAG("group"),
+    COUNT("count"),
+    NUMBER("exit"),
+    LOST,
+    TEXT("killed_by"),
+    FLAG("core"),
+    FLAG("oom"),
+    NUMBER("errno"),
+    TEXT("step"),
+    TEXT("what"),
+    COUNT("tries"),
+    TIME("next"),
+    TIME("age"),
+    TEXT("text"),
+    END,
 };
 
 const struct json_key json_death[] = {

@@ -8,7 +8,7 @@
 #include "client/words.h"
 #include "tend/units.h"
 
-enum { TIME_ROOM = 40, LINE_ROOM = 1024 };
+enum { TIME_ROOM = 40 };
 
 /* ---- times ---- */
 
@@ -68,15 +68,13 @@ static enum paint event_paint(const struct record *r)
 
 static void print_event(struct client *c, const struct record *r)
 {
-    char time[TIME_ROOM], buf[LINE_ROOM] = "";
-    struct text t = {buf, 0, sizeof buf};
+    char time[TIME_ROOM];
     enum paint paint = event_paint(r);
 
     put_time(time, session_wall(c, record_number(r, "at")), true);
-    words_event(&t, r);
     printf("%s  ", time);
     paint_begin(stdout, paint, c->colored);
-    fputs(buf, stdout);
+    fputs(record_text(r, "text"), stdout);
     paint_end(stdout, paint, c->colored);
     putchar('\n');
 }

@@ -30,9 +30,6 @@ void words_note(struct text *, const struct record *);
 /* "starting, pid 12"; "backoff, exit 1, next try in 3s". */
 void words_service(struct text *, const struct record *);
 
-/* "web: exit 3 after 2m", as the log says it. */
-void words_event(struct text *, const struct record *);
-
 /* " for 3s", with what stands before it; nothing for 0. */
 void words_time(struct text *, const char *before, int64_t duration);
 

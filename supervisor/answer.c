@@ -135,8 +135,12 @@ void answer_edge(struct text *t, const struct service *s, const struct edge *e)
 
 void answer_record(struct text *t, const struct history_record *r)
 {
+    char line[HISTORY_TEXT_MAX];
+
     text_put(t, r->kind == HISTORY_DEATH ? "death " : "event ");
     t->n += history_fields(r, t->at + t->n, t->size - t->n);
+    history_text(r, line, sizeof line);
+    text_rest(t, "text", line);
     text_put(t, "\n");
 }
 
@@ -211,7 +215,7 @@ static enum answer_reached reached_ready(const struct service *s, bool shutdown,
         return ANSWER_YES;
     if (s->state == SERVICE_STUCK)
         return never_by(why, s);
-    if (!s->hopeless || s->again)
+    if (!s->hopeless)
         return ANSWER_NOT_YET;
     at = root(s);
     if (at != s)

@@ -99,7 +99,7 @@ static void refuse(struct world *w, const char *code, const char *why)
 {
     if (w->loaded) {
         if (w->load_takes)
-            log_warnx("config refused: nothing was changed");
+            observe_config(w, "refused", 0);
         serve_load_end(w, code, why);
         return;
     }
@@ -173,8 +173,7 @@ static void accept_set(struct world *w, struct conf_set *set)
         refuse(w, "system", strerror(errno));
     } else {
         if (w->load_takes)
-            log_info("%s, %zu service%s", again ? "config reloaded" : "config loaded", n,
-                     n == 1 ? "" : "s");
+            observe_config(w, again ? "reloaded" : "loaded", n);
         serve_load_end(w, NULL, NULL);
     }
     conf_set_free(set);

@@ -132,12 +132,16 @@ static int set_mode(int dir, gid_t group)
 
 int control_set_group(struct control *c, int dir, gid_t group)
 {
-    c->group = group;
+    int rc = -1, error = ENOENT;
+
+    if (control_is_there(c, dir)) {
+        rc = set_mode(dir, group);
+        error = errno;
+    }
+    c->group = rc ? (gid_t)-1 : group;
     check_clients(c);
-    if (control_is_there(c, dir))
-        return set_mode(dir, group);
-    errno = ENOENT;
-    return -1;
+    errno = error;
+    return rc;
 }
 
 /* ---- opening ---- */
@@ -174,7 +178,7 @@ static void close_socket(struct control *c)
 int control_open(struct control *c, int dir, gid_t group)
 {
     close_socket(c);
-    c->group = group;
+    c->group = (gid_t)-1;
     c->paused = 0;
     if (open_socket(c, dir)) {
         close_socket(c);

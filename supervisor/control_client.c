@@ -39,24 +39,6 @@ static bool hung_up(const struct client *e)
     return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
-/* A part of a line that is followed by nothing is no request. */
-static void end_input(struct client *e)
-{
-    e->eof = true;
-    while (e->n_in > e->used && e->in[e->n_in - 1] != '\n')
-        e->n_in--;
-}
-
-/* A line that comes byte by byte began with the first of them. */
-static void take(struct client *e, size_t n, msec now)
-{
-    bool goes_on = e->n_in > e->used && e->in[e->n_in - 1] != '\n';
-
-    if (!goes_on || memchr(e->in + e->n_in, '\n', n))
-        e->half = now;
-    e->n_in += n;
-}
-
 void control_read(struct client *e, msec now)
 {
     ssize_t n;
@@ -66,11 +48,15 @@ void control_read(struct client *e, msec now)
         return;
     }
     n = recv(e->fd, e->in + e->n_in, REQUEST_LINE_MAX - e->n_in, MSG_DONTWAIT);
-    if (n > 0)
-        take(e, (size_t)n, now);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        end_input(e);
-    e->gone |= n < 0 && e->eof;
+    if (n > 0) {
+        /* a line that comes byte by byte began with the first of them */
+        if (e->n_in == 0)
+            e->half = now;
+        e->n_in += (size_t)n;
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        e->eof = true;
+        e->gone |= n < 0;
+    }
 }
 
 static void refuse_long_line(struct client *e)
@@ -97,7 +83,7 @@ char *control_line(struct client *e, size_t *n)
     return e->in;
 }
 
-/* Until now nobody had to send the rest of a line. */
+/* Until now nobody had to send the rest of the next line. */
 void control_done(struct client *e, msec now)
 {
     e->n_in -= e->used;
@@ -113,16 +99,10 @@ bool control_has_output(const struct client *e)
     return !e->gone && e->sent < e->n_out;
 }
 
-static void forget_output(struct client *e)
-{
-    e->sent = e->n_out = 0;
-    e->refused = NEVER;
-}
-
 struct text control_room(struct client *e, size_t least)
 {
     if (e->gone)
-        forget_output(e);
+        e->sent = e->n_out = 0;
     if (e->sent > 0 && CONTROL_OUT_MAX - e->n_out < least) {
         e->n_out -= e->sent;
         memmove(e->out, e->out + e->sent, e->n_out);
@@ -159,8 +139,6 @@ void control_write(struct client *e, msec now)
 {
     while (control_has_output(e) && write_some(e, now))
         ;
-    if (!control_has_output(e))
-        forget_output(e);
 }
 
 /* What it asked for before it went is still to be done, unless nobody but itself has any of it. */

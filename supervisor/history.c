@@ -358,6 +358,14 @@ static void put_death(struct text *t, const struct history_record *r)
         text_put(t, ", killed");
 }
 
+static void put_config(struct text *t, const struct history_record *r)
+{
+    if (!strcmp(r->what, "refused"))
+        text_put(t, "config refused: nothing was changed");
+    else
+        text_put(t, "config %s, %u %s", r->what, r->count, plural(r->count, "service", "services"));
+}
+
 static void put_event(struct text *t, const struct history_record *r)
 {
     switch (r->kind) {
@@ -383,6 +391,12 @@ static void put_event(struct text *t, const struct history_record *r)
             put_duration(t, "shutdown complete in ", r->age);
         else
             text_put(t, "shutdown begins");
+        break;
+    case HISTORY_CONFIG:
+        put_config(t, r);
+        break;
+    case HISTORY_REQUEST:
+        text_put(t, "asked by uid %u, pid %d: %s", (unsigned)r->number, (int)r->pid, r->what);
         break;
     case HISTORY_DEATH:
         put_death(t, r);

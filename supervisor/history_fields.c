@@ -8,7 +8,7 @@
 static const char *const kinds[] = {
     [HISTORY_STATE] = "state", [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
     [HISTORY_EXIT] = "exit",   [HISTORY_STRAY] = "stray",   [HISTORY_SHUTDOWN] = "shutdown",
-    [HISTORY_DEATH] = "death",
+    [HISTORY_DEATH] = "death", [HISTORY_CONFIG] = "config", [HISTORY_REQUEST] = "request",
 };
 static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a word for each");
 
@@ -56,9 +56,11 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
         put_change(&t, r);
     if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL || r->kind == HISTORY_DEATH)
         text_word(&t, "cause", service_cause_word((enum service_cause)r->cause));
-    if (r->kind != HISTORY_STRAY && r->kind != HISTORY_SHUTDOWN)
+    if (r->name[0])
         text_word(&t, "process", processes[r->process]);
     text_number(&t, "pid", r->pid);
+    if (r->kind == HISTORY_REQUEST)
+        text_put(&t, " uid=%u", (unsigned)r->number);
     if (r->kind == HISTORY_SIGNAL)
         text_word(&t, "signal", units_signal_name(r->number, name));
     text_number(&t, "group", r->group);

@@ -212,6 +212,23 @@ void observe_command(struct world *w, struct service *s, enum child_kind kind, p
     add(w, &r, failed || (exit->how == EXIT_CODE && exit->number == 0));
 }
 
+void observe_config(struct world *w, const char *what, size_t services)
+{
+    struct history_record r = {.at = w->now, .kind = HISTORY_CONFIG, .count = (unsigned)services};
+
+    snprintf(r.what, sizeof r.what, "%s", what);
+    add(w, &r, false);
+}
+
+void observe_request(struct world *w, uid_t uid, pid_t pid, const char *what)
+{
+    struct history_record r = {
+        .at = w->now, .kind = HISTORY_REQUEST, .number = (int)uid, .pid = pid};
+
+    snprintf(r.what, sizeof r.what, "%s", what);
+    add(w, &r, false);
+}
+
 void observe_reaped(struct world *w, unsigned strays)
 {
     struct history_record r = {.at = w->now, .kind = HISTORY_STRAY, .count = strays};

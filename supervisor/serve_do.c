@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tend/log.h"
 #include "tend/process.h"
 #include "tend/serve.h"
 #include "tend/units.h"
@@ -21,16 +20,22 @@ static bool know_all(struct world *w, struct serving *s, struct text *error)
     return true;
 }
 
-/* Who asked for what, for the log. */
-static void tell(const struct client *c, const struct request *r, const char *what)
+/* As many names as there is room for. */
+static void tell(struct world *w, const struct client *c, const struct request *r, const char *what)
 {
-    char names[512] = "";
-    struct text t = {names, 0, sizeof names};
+    char text[HISTORY_WHAT_MAX];
+    struct text t = {text, 0, sizeof text};
     const char *name = r->names;
+    unsigned told = 0;
 
-    for (unsigned i = 0; i < r->n_names; i++, name = request_next_name(name))
+    text_put(&t, "%s", what);
+    for (; told < r->n_names && t.n + strlen(name) + sizeof " and 1000 more" < t.size; told++) {
         text_put(&t, " %s", name);
-    log_info("asked by uid %d, pid %d: %s%s", (int)c->uid, (int)c->pid, what, names);
+        name = request_next_name(name);
+    }
+    if (told < r->n_names)
+        text_put(&t, " %s%u %s", told ? "and " : "", r->n_names - told, told ? "more" : "services");
+    observe_request(w, c->uid, c->pid, text);
 }
 
 static void wish(struct world *w, struct service *s, enum request_verb verb)
@@ -49,7 +54,7 @@ static bool steer(struct world *w, struct client *c, struct serving *s)
 {
     struct service *service;
 
-    tell(c, &s->request, request_verb_name(s->request.verb));
+    tell(w, c, &s->request, request_verb_name(s->request.verb));
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
         wish(w, service, s->request.verb);
     return true;
@@ -84,7 +89,7 @@ static bool send(struct world *w, struct client *c, struct serving *s, struct te
     if (!all_live(w, s, error))
         return false;
     snprintf(what, sizeof what, "signal %s", units_signal_name(r->signal, name));
-    tell(c, r, what);
+    tell(w, c, r, what);
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s)) {
         int (*to)(pid_t, int) = r->group ? process_signal_group : process_signal;
         if (to(service->pid, r->signal)) {
@@ -103,7 +108,7 @@ static bool reload_services(struct world *w, struct client *c, struct serving *s
 
     if (!all_live(w, s, error))
         return false;
-    tell(c, &s->request, "reload-service");
+    tell(w, c, &s->request, "reload-service");
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
         if (act_reload(w, service)) {
             serve_error(error, errno == ESRCH ? "down" : "system", service_name(service), "%s",
@@ -122,7 +127,7 @@ static bool load(struct world *w, struct client *c, struct serving *s, struct te
     bool take = s->request.verb == REQUEST_RELOAD;
 
     if (take)
-        tell(c, &s->request, "reload");
+        tell(w, c, &s->request, "reload");
     s->load = config_ask(w, take);
     if (s->load)
         return true;
@@ -132,7 +137,7 @@ static bool load(struct world *w, struct client *c, struct serving *s, struct te
 
 static bool end(struct world *w, struct client *c, const struct request *r)
 {
-    tell(c, r, r->now ? "shutdown now" : "shutdown");
+    tell(w, c, r, r->now ? "shutdown now" : "shutdown");
     turn_shutdown(w, "by request", 0);
     if (r->deadline != NEVER)
         engine_limit(&w->engine, w->now, w->now + r->deadline);

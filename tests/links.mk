@@ -15,14 +15,15 @@ $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
 $(BUILD)/tests/unit/test_cgroup_oom: $(call obj,cgroup_oom cgroup_files)
 CONTROL := control control_accept control_access control_client text
-$(BUILD)/tests/unit/test_control: $(call obj,$(CONTROL))
-$(BUILD)/tests/unit/test_control: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(patsubst %,$(BUILD)/tests/unit/%,test_control test_control_client): $(call obj,$(CONTROL))
+$(BUILD)/tests/unit/test_control: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=listen
 $(BUILD)/tests/unit/test_runtime: $(call obj,runtime $(CONTROL))
+$(BUILD)/tests/unit/test_runtime: LDFLAGS += -Wl,--wrap=openat
 
 # The simulator: the real pure core and nothing else. Its calls into the table are counted, its
 # allocations can be made to fail.
 SIM_CORE := engine engine_life engine_table engine_reload engine_plan plan graph graph_check backoff service child persist \
-	history text $(CONF)
+	history history_fields history_deaths request answer text $(CONF)
 SIM := $(patsubst tests/sim/%.c,$(BUILD)/obj/tests/sim/%.o,$(wildcard tests/sim/*.c))
 $(BUILD)/tests/sim: LDFLAGS += -Wl,--wrap=engine_event,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/sim: $(call obj,$(SIM_CORE))
@@ -51,7 +52,7 @@ $(BUILD)/tests/unit/test_check_plan: $(call obj,check_plan graph_check $(ENGINE)
 $(BUILD)/tests/unit/test_tendctl_records: $(call client,records)
 $(BUILD)/tests/unit/test_tendctl_nearest: $(call client,nearest)
 $(BUILD)/tests/unit/test_tendctl_table: $(call client,table)
-WORDS := $(call client,words words_event records) $(call obj,text units)
+WORDS := $(call client,words records) $(call obj,text units)
 $(BUILD)/tests/unit/test_tendctl_words: $(WORDS)
 $(BUILD)/tests/unit/test_tendctl_connection: $(call client,connection)
 $(BUILD)/tests/unit/test_tendctl_json: $(call client,json json_string records)

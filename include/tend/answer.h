@@ -20,7 +20,7 @@ const struct service *answer_waits_for(const struct service *, bool shutdown, bo
 /* "edge from=web to=db kind=requires". */
 void answer_edge(struct text *, const struct service *, const struct edge *);
 
-/* "event " or "death ", whichever it is, and its fields. */
+/* "event " or "death ", whichever it is, its fields, and the line of the log. */
 void answer_record(struct text *, const struct history_record *);
 
 enum answer_reached { ANSWER_NOT_YET, ANSWER_YES, ANSWER_NEVER };

@@ -48,7 +48,7 @@ struct control {
     int socket; /* listening, non-blocking; -1: none */
     dev_t dev;  /* of its name in the directory */
     ino_t ino;
-    gid_t group;       /* as asked for; (gid_t)-1: none */
+    gid_t group;       /* that is let in; (gid_t)-1: none */
     int spare;         /* given up to tell somebody that there are no more descriptors; 0: none */
     msec paused;       /* no accept(2) before; 0: none */
     struct client *at; /* CONTROL_CLIENTS, allocated with the first */
@@ -62,11 +62,11 @@ struct control {
 
 /* The socket "control" in that directory, in place of a socket that is there: 0600, or 0660 for a
  * group. The caller holds the lock of the directory. -1 with errno, and no socket. If only the
- * group could not be set, it is 0600. May be called again, also for another directory: clients
- * stay. */
+ * group could not be set, it is 0600 and ->group is (gid_t)-1. May be called again, also for
+ * another directory: clients stay. */
 int control_open(struct control *, int dir, gid_t group);
-/* Its mode and group anew; -1 with errno, and then it is 0600. Clients who had part of the rights,
- * and now have none, are over. */
+/* Its mode and group anew; -1 with errno, and then it is 0600 and for no group. Clients who had
+ * part of the rights, and now have none, are over. */
 int control_set_group(struct control *, int dir, gid_t group);
 /* Whether what stands in the directory is still our socket. */
 bool control_is_there(const struct control *, int dir);

@@ -13,6 +13,8 @@ enum history_kind {
     HISTORY_EXIT,     /* a process of a service ended while its state did not change */
     HISTORY_STRAY,    /* orphans that belong to no service were reaped */
     HISTORY_SHUTDOWN, /* the shutdown began (age 0) or ended */
+    HISTORY_CONFIG,   /* one came into force, or was refused */
+    HISTORY_REQUEST,  /* somebody asked for something to be done */
     HISTORY_DEATH,    /* a life is over: of a main process or before_start, with all that it left */
     HISTORY_KIND_COUNT
 };
@@ -37,16 +39,17 @@ struct history_record {
     uint8_t cause;                /* enum service_cause */
     uint8_t process;              /* enum history_process: whose pid or exit this is */
     bool group;                   /* SIGNAL: to the group of pid */
-    pid_t pid;                    /* 0: none */
-    int number;                   /* SIGNAL: the signal */
+    pid_t pid;                    /* 0: none; REQUEST: of who asked */
+    int number;                   /* SIGNAL: the signal; REQUEST: the user id of who asked */
     /* SIGNAL: to how many beside pid, both 0: to all. STRAY: how many. To STUCK: how many live.
-     * To FAILED: how many starts were too many, 0: that was not why. */
+     * To FAILED: how many starts were too many, 0: that was not why. CONFIG: of services. */
     unsigned count;
     struct service_exit exit;
     int error, error_step;
     const char *step;            /* of error_step: constant text, filled by the caller; or NULL */
     char what[HISTORY_WHAT_MAX]; /* what could not be executed (of a long path the end); to PENDING:
-                                  * whom it needs in vain */
+                                  * whom it needs in vain. CONFIG: "loaded", "reloaded", "refused".
+                                  * REQUEST: what, and of whom */
     unsigned tries;              /* failures in a row */
     msec next;   /* to BACKOFF: until the next try; to FAILED: the window of count */
     msec age;    /* what ended had lasted so long: a life, a stop, a start; DEATH: its stop */

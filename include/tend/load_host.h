@@ -47,8 +47,8 @@ int host_find_ids(struct conf *, const struct conf_key **key, char *why, size_t 
 /* The group of the supervisor's key of that name. */
 int host_find_group(const char *name, gid_t *gid, char *why, size_t n);
 
-/* The same as host_find_ids from a conf that has them, if it asks for the same: 1, or 0 if not, -1 without memory.
- */
+/* What host_find_ids would find, from a conf that has it and asks for the same: 1, or 0 if it does
+ * not, -1 without memory. */
 int host_copy_ids(struct conf *, const struct conf *known);
 
 /* The lines NAME=value of an environment file into conf->file_environment, each name once. On

@@ -291,6 +291,10 @@ void observe_command(struct world *, struct service *, enum child_kind, pid_t,
                      const struct service_exit *);
 void observe_reaped(struct world *, unsigned strays);
 
+/* what: as in the record. */
+void observe_config(struct world *, const char *what, size_t services);
+void observe_request(struct world *, uid_t, pid_t, const char *what);
+
 /* A command that has ended left the strangers of the last look behind. */
 void observe_left(struct world *, const struct service *);
 /* The last look's strangers are told. */

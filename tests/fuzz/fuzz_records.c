@@ -30,8 +30,7 @@ static void fuzz_seeds(void)
 static void look(const struct record *r)
 {
     static void (*const all[])(struct text *, const struct record *) = {
-        words_end,    words_end_short, words_cause, words_note,
-        words_reason, words_service,   words_event,
+        words_end, words_end_short, words_cause, words_note, words_reason, words_service,
     };
     char buf[512] = "";
 

@@ -28,8 +28,8 @@ faults_of() { # FILE
             if (value["seq"] != NR - 1) bad("a gap")
             if (value["at"] + 0 < last) bad("back in time")
             last = value["at"] + 0
-            if (value["kind"] !~ /^(state|forked|signal|exit|stray|shutdown|death)$/) bad("no kind")
-            if (value["kind"] !~ /^(stray|shutdown)$/ && value["service"] == "") bad("of nobody")
+            if (value["kind"] !~ /^(state|forked|signal|exit|stray|shutdown|config|request|death)$/) bad("no kind")
+            if (value["kind"] !~ /^(stray|shutdown|config|request)$/ && value["service"] == "") bad("of nobody")
             if (value["age"] + 0 > 600000 || value["ran"] + 0 > 600000) bad("older than the test")
         }
         END {

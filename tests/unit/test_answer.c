@@ -366,7 +366,8 @@ static void test_records(void **state)
 
     (void)state;
     answer_record(&t, &r);
-    assert_string_equal(buf, "event seq=7 at=81234 kind=forked service=web process=main pid=5\n");
+    assert_string_equal(buf, "event seq=7 at=81234 kind=forked service=web process=main pid=5 "
+                             "text=web: starting, pid 5\n");
     assert_int_equal(t.n, strlen(buf));
     r.kind = HISTORY_DEATH;
     t = empty();

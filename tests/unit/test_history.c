@@ -414,6 +414,11 @@ static void test_lines(void **state)
          "web: stop command: signal ABRT (core dumped)"},
         {{.kind = HISTORY_STRAY, .count = 1}, "reaped 1 orphan of no service"},
         {{.kind = HISTORY_STRAY, .count = 3}, "reaped 3 orphans of no service"},
+        {{.kind = HISTORY_CONFIG, .count = 1, .what = "loaded"}, "config loaded, 1 service"},
+        {{.kind = HISTORY_CONFIG, .what = "reloaded"}, "config reloaded, 0 services"},
+        {{.kind = HISTORY_CONFIG, .what = "refused"}, "config refused: nothing was changed"},
+        {{.kind = HISTORY_REQUEST, .number = 1000, .pid = 12, .what = "stop web"},
+         "asked by uid 1000, pid 12: stop web"},
         {{.kind = HISTORY_SHUTDOWN}, "shutdown begins"},
         {{.kind = HISTORY_SHUTDOWN, .age = 1234}, "shutdown complete in 1.2s"},
     };

@@ -477,6 +477,44 @@ static void a_child_does_not_hold_it(void **state)
     assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
+static int removals; /* of the lock file, as soon as it was opened */
+
+int __real_openat(int at, const char *path, int flags, ...);
+int __wrap_openat(int at, const char *path, int flags, ...);
+
+int __wrap_openat(int at, const char *path, int flags, ...)
+{
+    int fd = __real_openat(at, path, flags, 0600);
+
+    if (removals > 0 && strcmp(path, "lock") == 0) {
+        removals--;
+        unlinkat(at, path, 0);
+    }
+    return fd;
+}
+
+static int is_raced_taken(void)
+{
+    struct runtime r;
+
+    return runtime_open(&r, path_of("raced"), why, sizeof why) == RUNTIME_TAKEN ? 0 : 1;
+}
+
+static void a_lock_that_was_removed_is_none(void **state)
+{
+    struct runtime r;
+
+    (void)state;
+    removals = 3;
+    opens(&r, path_of("raced"), path_of("raced"));
+    assert_int_equal(removals, 0);
+    assert_int_equal(in_child(is_raced_taken), 0);
+    runtime_close(&r);
+    removals = INT_MAX;
+    refuses_path(path_of("raced"), "cannot keep the lock in PATH: No such file or directory");
+    removals = 0;
+}
+
 /* ---- it vanishes ---- */
 
 static int is_taken(void)
@@ -584,6 +622,7 @@ int main(void)
         cmocka_unit_test(one_of_twenty_wins),
         cmocka_unit_test(the_second_hears_of_the_first),
         cmocka_unit_test(a_child_does_not_hold_it),
+        cmocka_unit_test(a_lock_that_was_removed_is_none),
         cmocka_unit_test(what_is_there_is_not_changed),
         cmocka_unit_test(what_was_removed_is_made_anew),
         cmocka_unit_test(what_cannot_be_had_again_changes_nothing),

@@ -130,54 +130,12 @@ static void test_paint(void **state)
     }
 }
 
-static void test_event(void **state)
-{
-    static const struct row rows[] = {
-        {"event seq=1 at=1 kind=state service=web from=pending to=starting pid=7",
-         "web: starting, pid 7"},
-        {"event kind=state service=web from=starting to=running age=30 pid=12",
-         "web: ready after 30ms, pid 12"},
-        {"event kind=state service=web from=running to=stopping event=exited cause=exit "
-         "process=main exit=3 age=120000",
-         "web: exit 3 after 2m"},
-        {"event kind=state service=web from=running to=stopping cause=request",
-         "web: stopping (by request)"},
-        {"event kind=state service=web from=starting to=stopping cause=exec errno=2 step=exec "
-         "what=/x process=main exit=127",
-         "web: could not execute \"/x\": No such file or directory"},
-        {"event kind=state service=web from=stopping to=down cause=request age=1500",
-         "web: down after 1.5s"},
-        {"event kind=state service=web from=pending to=pending what=db", "web: failed: needs db"},
-        {"event kind=state service=web from=stopping to=backoff cause=exit exit=1 tries=3 "
-         "next=2000",
-         "web: next try in 2s (3 in a row)"},
-        {"event kind=state service=web from=stopping to=failed cause=exit exit=1 count=5 "
-         "next=60000",
-         "web: failed: exit 1, gave up after 5 starts in 1m"},
-        {"event kind=state service=web from=stopping to=killing event=deadline age=10000",
-         "web: not gone after 10s: KILL"},
-        {"event kind=state service=web from=killing to=stuck count=1",
-         "web: KILL has no effect on 1 process"},
-        {"event kind=signal service=web signal=TERM pid=7 group=1 count=2",
-         "web: signal TERM to group 7 and 2 more"},
-        {"event kind=exit service=web process=stop_command exit=0", "web: stop command: exit 0"},
-        {"event kind=stray count=2", "tend: 2 processes of no service ended"},
-        {"event kind=shutdown", "tend: shutting down"},
-        {"event kind=shutdown age=3000", "tend: shutdown complete after 3s"},
-        {"event kind=state service=web from=running to=later", "web: running -> later"},
-        {"event kind=later service=web", "web: later"},
-    };
-
-    (void)state;
-    check(words_event, rows, ARRAY_SIZE(rows));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_end),   cmocka_unit_test(test_end_short),
         cmocka_unit_test(test_note),  cmocka_unit_test(test_service),
-        cmocka_unit_test(test_paint), cmocka_unit_test(test_event),
+        cmocka_unit_test(test_paint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
