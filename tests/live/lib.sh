@@ -179,6 +179,7 @@ begin() {
     end_all
     WHY=() WRAP=() STATUS='' LACKING=''
     export TEND_RUNTIME=$T/run.$MODE
+    # shellcheck disable=SC2034 # for the scripts
     RUN=$TEND_RUNTIME
     rm -f "$T"/flag.* "$LOG" "$OUT"
     : >"$J" && : >"$LOG" && : >"$OUT" && : >"$CONF"
@@ -307,11 +308,17 @@ inside() { # COMMAND...: in tend's namespace
     fi
 }
 outer() { # PID as an actor knows it: as we know it
-    if [ "$MODE" = pid1 ]; then
-        grep -lsE $'^NSpid:\t[0-9]+\t'"$1\$" /proc/[0-9]*/status | head -n 1 | cut -d/ -f3
-    else
+    if [ "$MODE" != pid1 ]; then
         echo "$1"
+        return
     fi
+    local file
+    while read -r file; do
+        if [ "${file%status}ns/pid" -ef "/proc/$TEND/ns/pid" ]; then
+            basename "${file%/status}"
+            return
+        fi
+    done < <(grep -lsE $'^NSpid:\t[0-9]+\t'"$1\$" /proc/[0-9]*/status)
 }
 signal() { # SIGNAL NAME: to the process that last started under this name
     inside kill "-$1" "$(pid_of "$2")"

@@ -226,12 +226,14 @@ goes_on() {
 }
 reader_leaves() {
     mkfifo -m 666 "$R"
-    local reader
-    head -n 3 <"$R" >"$T/flag.read" &
+    local reader both
+    exec {both}<>"$R" # until tend has it open, too: whose open comes first is not known
+    head -n 3 <"$R" >"$T/flag.read" {both}<&- &
     reader=$!
     run_tend "$MODE" --record "$R" -- "$BIN/actor" "$J" main on=any:note on=TERM:exit:3 "await=$T/flag.go" \
-        orphans=3:5 sleep=100 orphans=3:5 sleep=100 note=over pause
+        orphans=3:5 sleep=100 orphans=3:5 sleep=100 note=over pause {both}<&-
     must "start" wait_until 10 seen main start || return
+    exec {both}<&-
     must "the reader is gone" wait_until 10 not kill -0 "$reader"
     touch "$T/flag.go"
     goes_on
