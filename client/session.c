@@ -266,7 +266,7 @@ void session_refused(struct client *c, const struct record *error)
             status = codes[i].status;
     if (status == CLIENT_UNKNOWN && name)
         near = nearest_service(c, name, &all);
-    if (near)
+    if (near && strcmp(near, name) != 0)
         client_fail(c, status, code, name, "no service \"%s\": did you mean \"%s\"?", name, near);
     if (name && !mentions(text, name))
         client_fail(c, status, code, name, "%s: %s", name, *text ? text : code);

@@ -121,6 +121,13 @@ bool conf_name_valid(const char *name)
     return n > 0 && n <= CONF_NAME_MAX && name[n] == '\0' && strchr("._-@", name[0]) == NULL;
 }
 
+bool conf_list_has(char *const *list, const char *word)
+{
+    while (list != NULL && *list != NULL && strcmp(*list, word) != 0)
+        list++;
+    return list != NULL && *list != NULL;
+}
+
 bool conf_success_has_code(const struct conf_success *success, int code)
 {
     return code >= 0 && code < 256 && (success->codes[code / 8] >> code % 8 & 1) != 0;

@@ -64,9 +64,12 @@ uint64_t config_ask(struct world *w, bool take)
         return w->load + 1;
     }
     w->load_takes = take;
-    if (begin(w) == 0)
+    errno = EBUSY;
+    if (!w->lost_loader && begin(w) == 0)
         return w->load;
-    if (w->loaded)
+    if (w->lost_loader)
+        log_warnx("reload: the last loading process, pid %d, has not ended yet", w->lost_loader);
+    else if (w->loaded)
         log_warn("reload");
     return 0;
 }
@@ -230,8 +233,33 @@ void config_read(struct world *w)
     }
 }
 
-void config_ended(struct world *w)
+/* Where KILL has no effect on it, it may hang for as long as its file system does. */
+void config_late(struct world *w, pid_t loader)
 {
+    static const char why[] = "the config was not loaded in time";
+
+    process_signal_group(loader, SIGKILL);
+    if (w->loader_fd < 0) /* all was said */
+        return;
+    log_warnx("config: not loaded in time");
+    stop_reading(w);
+    config_close(w);
+    w->loader = 0;
+    w->lost_loader = loader;
+    refuse(w, "system", why);
+    if (!w->load_again)
+        return;
+    w->load_again = w->again_takes = false;
+    w->load++;
+    serve_load_end(w, "system", why);
+}
+
+void config_ended(struct world *w, pid_t loader)
+{
+    if (loader == w->lost_loader) {
+        w->lost_loader = 0;
+        return;
+    }
     config_read(w);
     if (w->loader_fd >= 0) { /* somebody else holds the pipe: there is no more to come */
         stop_reading(w);

@@ -38,7 +38,6 @@ void life_enter(struct engine *e, struct service *s, enum service_state state, m
 /* The only place that kills. */
 void life_kill(struct engine *e, struct service *s, msec now, enum engine_event event)
 {
-    s->killed = true;
     s->ready = false;
     s->pending &= ~(unsigned)(ACTION_SIGNAL | ACTION_SWEEP | ACTION_COMMAND);
     engine_want(e, s, s->command ? ACTION_KILL | ACTION_COMMAND_END : ACTION_KILL);

@@ -94,15 +94,38 @@ static bool starts_by_itself(const struct entry *e)
     return !e->service || (service_latest(e->service)->start == CONF_MANUAL && !e->service->wanted);
 }
 
-static void pull(struct look *l, char *const *needed, size_t *n, const struct entry *starter)
+/* What is to be up already is not started anew for the names that its conf before had. */
+static bool is_known(const struct entry *e, const char *name)
+{
+    const struct conf *old = e->starts ? NULL : service_latest(e->service);
+
+    return old && (conf_list_has(old->requires, name) || conf_list_has(old->wants, name));
+}
+
+static void pull(struct look *l, const struct entry *by, char *const *needed, size_t *n,
+                 const struct entry *starter)
 {
     for (; needed && *needed; needed++) {
         struct entry *e = find(l, *needed);
-        if (!e || e->wanted)
+        if (!e || e->wanted || is_known(by, *needed))
             continue;
         e->wanted = e->starts = true;
         e->starter = starter;
         l->list[(*n)++] = e;
+    }
+}
+
+static void pull_all(struct look *l, const struct entry *first)
+{
+    const struct entry *e = first;
+    size_t n = 0;
+
+    for (;;) {
+        pull(l, e, e->conf->requires, &n, first);
+        pull(l, e, e->conf->wants, &n, first);
+        if (n == 0)
+            return;
+        e = l->list[--n];
     }
 }
 
@@ -111,19 +134,9 @@ static void find_starts(struct look *l)
     for (size_t i = 0; i < l->n_set; i++)
         if (starts_by_itself(&l->at[i]))
             l->at[i].wanted = l->at[i].starts = true;
-    for (size_t i = 0; i < l->n_set; i++) {
-        const struct entry *first = l->by_name[i];
-        size_t n = 0;
-        if (!first->starts || first->starter)
-            continue;
-        pull(l, first->conf->requires, &n, first);
-        pull(l, first->conf->wants, &n, first);
-        while (n) {
-            const struct entry *e = l->list[--n];
-            pull(l, e->conf->requires, &n, first);
-            pull(l, e->conf->wants, &n, first);
-        }
-    }
+    for (size_t i = 0; i < l->n_set; i++)
+        if (l->by_name[i]->wanted && !l->by_name[i]->starter)
+            pull_all(l, l->by_name[i]);
 }
 
 /* ---- what becomes of what runs ---- */
@@ -149,16 +162,9 @@ static bool gave_up(const struct entry *e)
     return !e->wanted || (e->service && e->service->state == SERVICE_FAILED && !e->starts);
 }
 
-static bool is_in(char *const *list, const char *name)
-{
-    while (list && *list && strcmp(*list, name) != 0)
-        list++;
-    return list && *list;
-}
-
 static bool is_new_need(const struct entry *e, const char *name)
 {
-    return e->service && !is_in(service_latest(e->service)->requires, name);
+    return e->service && !conf_list_has(service_latest(e->service)->requires, name);
 }
 
 /* After those of all that it requires. */

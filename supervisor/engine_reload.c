@@ -9,11 +9,12 @@ struct change {
     struct conf *waited; /* the conf that waited so far */
     bool doomed;         /* by this reload */
     bool rises;          /* from manual to auto */
+    bool needed;         /* by a wanted service whose conf did not name it before */
 };
 
 struct changes {
-    size_t n; /* slots before */
-    struct change *at;
+    size_t n;          /* slots before */
+    struct change *at; /* with room for all that is new */
 };
 
 static void compare_one(struct service *s, struct conf **conf, struct change *change)
@@ -78,6 +79,23 @@ static void give_back(struct engine *e, const struct changes *changes)
             graph_remove(&e->graph, e->graph.at[i]);
 }
 
+/* The edges are the new ones already, the confs not yet. */
+static void find_needs(const struct service *s, const struct changes *changes)
+{
+    const struct change *change = &changes->at[s->slot];
+    const struct conf *old = change->waited ? change->waited : s->conf;
+
+    if (s->fresh || s->doomed || !s->wanted || change->difference == CONF_SAME)
+        return;
+    for (size_t i = 0; i < s->n_needs; i++) {
+        const struct service *to = s->needs[i].to;
+        if (!to->wanted && s->needs[i].kind != EDGE_AFTER &&
+            !conf_list_has(old->requires, service_name(to)) &&
+            !conf_list_has(old->wants, service_name(to)))
+            changes->at[to->slot].needed = true;
+    }
+}
+
 static void swap_conf(struct service *s)
 {
     conf_free(s->conf);
@@ -136,16 +154,19 @@ static void doom(struct engine *e, struct service *s, msec now)
     engine_event(e, s, EVENT_DOWN, now, NULL);
 }
 
+static bool is_to_start(const struct service *s, const struct change *change)
+{
+    if (s->wanted)
+        return false;
+    return change->needed || (s->fresh ? s->conf->start == CONF_AUTO : change->rises);
+}
+
 /* What is to be up comes first: whether a change needs a restart depends on who is wanted. */
 static void start(struct engine *e, const struct changes *changes, msec now)
 {
-    for (size_t i = 0; i < e->graph.n; i++) {
-        struct service *s = e->graph.at[i];
-        if (!s)
-            continue;
-        if (s->fresh ? s->conf->start == CONF_AUTO : changes->at[i].rises && !s->wanted)
-            engine_start(e, s, now);
-    }
+    for (size_t i = 0; i < e->graph.n; i++)
+        if (e->graph.at[i] && is_to_start(e->graph.at[i], &changes->at[i]))
+            engine_start(e, e->graph.at[i], now);
 }
 
 static void wish(struct engine *e, struct service *s, const struct change *change, msec now)
@@ -160,6 +181,9 @@ static void wish(struct engine *e, struct service *s, const struct change *chang
  * changed for everybody. */
 static void commit(struct engine *e, const struct changes *changes, msec now)
 {
+    for (size_t i = 0; i < e->graph.n; i++)
+        if (e->graph.at[i])
+            find_needs(e->graph.at[i], changes);
     for (size_t i = 0; i < e->graph.n; i++) {
         struct service *s = e->graph.at[i];
         if (!s)
@@ -180,7 +204,7 @@ static void commit(struct engine *e, const struct changes *changes, msec now)
 
 int engine_reload(struct engine *e, struct conf_set *set, msec now)
 {
-    struct changes changes = {e->graph.n, calloc(e->graph.n + 1, sizeof(struct change))};
+    struct changes changes = {e->graph.n, calloc(e->graph.n + set->n + 1, sizeof(struct change))};
     int result = changes.at ? 0 : -1;
 
     if (!result) {

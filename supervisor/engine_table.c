@@ -268,6 +268,7 @@ CELL(signalled)
     msec wait = s->state == SERVICE_KILLING ? life_kill_wait(e, now) : life_step_wait(e, s, now);
 
     (void)fact;
+    s->killed = s->killed || s->state == SERVICE_KILLING;
     life_deadline(e, s, life_later(now, wait));
 }
 

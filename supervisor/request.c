@@ -120,13 +120,13 @@ static const struct verb {
     [REQUEST_PLAN] = {"plan", "plan", .all_rights = true},
     [REQUEST_RELOAD] = {"reload", "reload", .all_rights = true},
     [REQUEST_WHY] = {"why", "why NAME", .low = 1, .high = 1},
-    [REQUEST_GRAPH] = {"graph", "graph"},
+    [REQUEST_GRAPH] = {.name = "graph", .usage = "graph"},
     [REQUEST_EVENTS] = {"events", "events [after=SEQUENCE] [follow]",
                         .options = HAS(AFTER) | HAS(FOLLOW)},
     [REQUEST_HISTORY] = {"history", "history [NAME...]", .high = UINT_MAX},
     [REQUEST_SHUTDOWN] = {"shutdown", "shutdown [now] [deadline=TIME]", .all_rights = true,
                           .options = HAS(NOW) | HAS(DEADLINE)},
-    [REQUEST_HELP] = {"help", "help"},
+    [REQUEST_HELP] = {.name = "help", .usage = "help"},
 };
 static_assert(ARRAY_SIZE(verbs) == REQUEST_VERB_COUNT, "a row for each");
 

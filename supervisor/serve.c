@@ -242,16 +242,20 @@ static bool has_news(const struct world *w, const struct serving *s)
            (s->load && w->engine.shutdown);
 }
 
-/* A load that was asked for and will not come. */
-static bool is_in_vain(struct world *w, struct client *c, const struct serving *s)
+static void refuse_ending(struct client *c)
 {
-    struct text t;
+    struct text t = control_room(c, ANSWER_MAX);
 
-    if (!s->load || s->loaded || !w->engine.shutdown)
-        return false;
-    t = control_room(c, ANSWER_MAX);
     serve_error(&t, "shutdown", NULL, "tend is shutting down");
     control_put(c, &t);
+}
+
+/* A load that was asked for and will not come. */
+static bool is_in_vain(const struct world *w, struct client *c, const struct serving *s)
+{
+    if (!s->load || s->loaded || !w->engine.shutdown)
+        return false;
+    refuse_ending(c);
     return true;
 }
 
@@ -364,10 +368,24 @@ void serve_leave(struct world *w)
         close(w->runtime.lock);
 }
 
+/* Held until the first config would come. */
+static void refuse_held(struct world *w)
+{
+    for (unsigned i = 0; w->control.n && i < CONTROL_CLIENTS; i++) {
+        struct client *c = &w->control.at[i];
+        struct serving *s = c->fd >= 0 ? serving_of(w, i) : NULL;
+        if (!s || !s->any || s->done || !control_room(c, ANSWER_MAX).at)
+            continue;
+        refuse_ending(c);
+        control_write(c, w->now);
+    }
+}
+
 void serve_close(struct world *w)
 {
     if (w->control.n)
         serve_followers(w);
+    refuse_held(w);
     control_close(&w->control, w->runtime.dir);
     runtime_close(&w->runtime);
 }

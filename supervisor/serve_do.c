@@ -7,16 +7,28 @@
 #include "tend/serve.h"
 #include "tend/units.h"
 
+/* What is on its way out of the config may be asked about and stopped, not started. */
+static bool starts(enum request_verb verb)
+{
+    return verb == REQUEST_START || verb == REQUEST_RESTART;
+}
+
 /* Nothing is done where one of the names is unknown. */
 static bool know_all(struct world *w, struct serving *s, struct text *error)
 {
+    const struct graph *g = &w->engine.graph;
     const char *name = s->request.names;
 
-    for (unsigned i = 0; i < s->request.n_names; i++, name = request_next_name(name))
-        if (!graph_find_any(&w->engine.graph, name)) {
+    for (unsigned i = 0; i < s->request.n_names; i++, name = request_next_name(name)) {
+        bool leaving = !graph_find(g, name) && graph_find_any(g, name);
+        if (leaving && starts(s->request.verb))
+            serve_error(error, "unknown", name, "%s is on its way out of the config", name);
+        else if (!graph_find_any(g, name))
             serve_error(error, "unknown", name, "no service is called %s", name);
-            return false;
-        }
+        else
+            continue;
+        return false;
+    }
     return true;
 }
 

@@ -99,7 +99,7 @@ static void bury_child(struct world *w, const struct child *child, const struct 
     case CHILD_LOADER:
         process_reap(c.pid);
         child_remove(&w->children, c.pid);
-        config_ended(w);
+        config_ended(w, c.pid);
         break;
     case CHILD_KIND_COUNT:
         break;
@@ -222,8 +222,7 @@ static void expire_child(struct world *w, const struct child *c)
 {
     switch (c->kind) {
     case CHILD_LOADER:
-        log_warnx("config: not loaded in time");
-        process_signal_group(c->pid, SIGKILL);
+        config_late(w, c->pid);
         break;
     case CHILD_RELOAD:
         act_reload_late(w, c->service);

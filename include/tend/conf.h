@@ -221,6 +221,7 @@ bool conf_name_valid(const char *name);
 enum conf_difference conf_compare(const struct conf *, const struct conf *,
                                   const struct conf_key **key);
 
+bool conf_list_has(char *const *list, const char *word); /* NULL: an empty list */
 bool conf_success_has_code(const struct conf_success *, int code);
 bool conf_success_has_signal(const struct conf_success *, int signal);
 

@@ -102,8 +102,9 @@ void engine_members(struct engine *, struct service *, unsigned members, msec no
 void engine_start(struct engine *, struct service *, msec now);
 
 /* Takes over a new set: what is not in it is doomed and stopped under its old settings; what
- * differs in more than policy is restarted; new services that are not manual are started. The set
- * was checked. Takes all confs out of the set. -1 with ENOMEM and nothing changed. */
+ * differs in more than policy is restarted; new services that are not manual are started, and what
+ * a wanted one requires or wants and did not before. The set was checked. Takes all confs out of
+ * the set. -1 with ENOMEM and nothing changed. */
 int engine_reload(struct engine *, struct conf_set *, msec now);
 
 /* From now on nothing starts and everything is told to stop, in order. Idempotent. */

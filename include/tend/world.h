@@ -131,6 +131,7 @@ struct world {
     /* config */
     char *const *paths; /* NULL: the default places */
     pid_t loader;
+    pid_t lost_loader; /* was given up, and has not ended yet */
     int loader_fd;
     struct pack reply;
     bool crowded;                 /* many were started: memory to be given back when that is over */
@@ -243,8 +244,10 @@ uint64_t config_ask(struct world *, bool take);
 int config_take(struct world *, struct conf_set *);
 /* Its pipe is readable. */
 void config_read(struct world *);
+/* It has said nothing for too long. */
+void config_late(struct world *, pid_t loader);
 /* It has ended. */
-void config_ended(struct world *);
+void config_ended(struct world *, pid_t loader);
 /* Nobody needs what it would say. */
 void config_stop(struct world *);
 void config_close(struct world *);

@@ -97,6 +97,7 @@ static void do_spawn(struct world *w, struct service *s)
     pid_t pid;
 
     check_spawn(w, s);
+    check_rests(w, s);
     b->leader = 0;
     save(w, s);
     crash_point(w);
@@ -172,6 +173,7 @@ void carry_out(struct world *w, struct service *s, enum service_action what)
             send_to(w, s, TO_MEMBERS | ONLY_NEW, service_stop_signal(s));
         break;
     case ACTION_KILL:
+        w->lives[s->slot].killed = true;
         find_members(w, s);
         send_to(w, s, TO_MAIN | TO_MEMBERS | TO_COMMAND, SIGKILL);
         event(w, s, EVENT_SIGNALLED, NULL);

@@ -131,6 +131,8 @@ static void change_spec(struct book *b, const struct spec *to, int line)
     enum conf_difference difference = spec_compare(from, to);
 
     b->rises = from->start == CONF_MANUAL && to->start == CONF_AUTO;
+    if (b->wanted)
+        b->pulls = (to->requires | to->wants) & ~(from->requires | from->wants);
     if (difference == CONF_SAME)
         return;
     forgive(b);
@@ -174,16 +176,29 @@ static void change_record(struct world *w, unsigned slot)
     change_spec(b, &w->config.at[b->name], w->config.version[b->name]);
 }
 
+/* What it did not depend on before. */
+static void pull(struct world *w, const struct book *b)
+{
+    for (unsigned i = 0; b->pulls && i < b->n_needs; i++) {
+        struct book *to = &w->book[slot_of(w, b->needs[i])];
+        if (b->kinds[i] != EDGE_AFTER && b->pulls >> to->name & 1)
+            to->rises = true;
+    }
+}
+
 void book_reload(struct world *w)
 {
     for (unsigned i = 0; i < w->engine.graph.n; i++) {
         w->book[i].rises = false;
+        w->book[i].pulls = 0;
         if (w->engine.graph.at[i] && w->book[i].id)
             change_record(w, i);
         else if (w->engine.graph.at[i])
             take_record(w, i);
     }
     link_all(w);
+    for (unsigned i = 0; i < w->engine.graph.n; i++)
+        pull(w, &w->book[i]);
     for (unsigned i = 0; i < SLOTS; i++)
         if (w->book[i].rises && !w->book[i].wanted)
             book_up(w, &w->book[i]);

@@ -16,6 +16,7 @@ struct foretold {
 /* The world before the load, and what was said of it. */
 static struct {
     bool there[SLOTS], going[SLOTS], has_an_end[SLOTS];
+    uint64_t starts_with[SLOTS]; /* by index of a name: what its latest conf requires or wants */
     struct service service[SLOTS];
     struct foretold of[NAMES_MAX];
     char last_name[16];
@@ -108,6 +109,15 @@ static bool has_an_end(const struct service *s)
     return service_live(s) || (s->state == SERVICE_DONE && s->conf->stop.command);
 }
 
+static uint64_t names(char *const *list)
+{
+    uint64_t bits = 0;
+
+    for (; list && *list; list++)
+        bits |= UINT64_C(1) << name_index(*list);
+    return bits;
+}
+
 void foretell(struct world *w, const struct conf_set *set)
 {
     memset(before.there, 0, sizeof before.there);
@@ -118,6 +128,8 @@ void foretell(struct world *w, const struct conf_set *set)
             continue;
         memcpy(&before.service[i], s, sizeof *s);
         before.has_an_end[i] = has_an_end(s);
+        before.starts_with[i] =
+            names(service_latest(s)->requires) | names(service_latest(s)->wants);
     }
     find_going(&w->engine, before.going);
     plan(w, set, (int)(w->turns % 9));
@@ -168,6 +180,16 @@ static const struct service *because(const struct world *w, const struct foretol
     return graph_find(&w->engine.graph, name);
 }
 
+/* Some time before, or by itself. */
+static bool may_start_others(const struct world *w, const struct foretold *f)
+{
+    const struct service *by = because(w, f);
+
+    return by && by->wanted &&
+           ((before.there[by->slot] && before.service[by->slot].wanted) ||
+            w->config.at[f->because].start == CONF_AUTO);
+}
+
 /* The changes of a service that was there and still is. */
 static bool as_foretold(const struct world *w, const struct foretold *f, const struct service *old,
                         const struct service *s, bool going)
@@ -178,7 +200,7 @@ static bool as_foretold(const struct world *w, const struct foretold *f, const s
     switch (f->does) {
     case DOES_START:
         return s->wanted && s->again == old->again && (!old->wanted || s->state != old->state) &&
-               (own || w->config.at[f->because].start == CONF_AUTO);
+               (own || may_start_others(w, f));
     case DOES_RESTART:
         if (own)
             return spawn && s->again && s->wanted && s->next_conf && s->state == old->state &&
@@ -220,6 +242,22 @@ static bool is_right(const struct world *w, const struct service *s, bool going)
     return renewed == (f->key != NULL) && as_foretold(w, f, old, s, going);
 }
 
+/* P21: what it did not depend on before, and what it brings when it is wanted only now. */
+static void check_started(struct world *w, const struct service *s)
+{
+    bool was = before.there[s->slot] && before.service[s->slot].wanted;
+
+    if (!s->wanted || s->doomed)
+        return;
+    for (size_t i = 0; i < s->n_needs; i++) {
+        const struct service *to = s->needs[i].to;
+        bool known = was && before.starts_with[s->slot] >> name_index(service_name(to)) & 1;
+        if (s->needs[i].kind != EDGE_AFTER && !known && !to->wanted)
+            broken(w, "P21", "%s comes to depend on %s, which is not started", service_name(s),
+                   service_name(to));
+    }
+}
+
 static bool may_stop(const struct service *s)
 {
     const struct foretold *f = &before.of[name_index(service_name(s))];
@@ -241,6 +279,8 @@ void check_foretold(struct world *w)
         const struct service *s = w->engine.graph.at[i];
         if (s && !is_right(w, s, going[i]))
             broken(w, "P21", "%s: what is done is not what is planned", service_name(s));
+        if (s)
+            check_started(w, s);
         if (s && may_stop(s))
             w->may_stop |= UINT64_C(1) << i;
     }

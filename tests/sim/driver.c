@@ -99,6 +99,8 @@ void event(struct world *w, struct service *s, enum engine_event e, const struct
 {
     TRACE(w, "%s %s", service_name(s), engine_event_name(e));
     book_event(w, s, e);
+    if (e == EVENT_FORKED)
+        life_begins(w, s, fact->pid);
     engine_event(&w->engine, s, e, w->now, fact);
     crash_point(w);
     if (is_fork(e))
@@ -184,6 +186,8 @@ static void reap(struct world *w, struct proc *p)
     }
     check_reap(w, p, c);
     if (c->kind == CHILD_MAIN)
+        life_ends(w, c->service, p);
+    if (c->kind == CHILD_MAIN)
         reap_main(w, p, c->service);
     else
         reap_command(w, p, c->service);
@@ -248,6 +252,7 @@ void turn(struct world *w)
     reap_all(w);
     look_at_members(w);
     ops_due(w);
+    clients_act(w);
     crash_point(w);
     if (w->now >= engine_deadline(&w->engine)) {
         check_waived(w);
@@ -259,6 +264,7 @@ void turn(struct world *w)
     }
     pump(w);
     save_dirty(w);
+    clients_answer(w);
     check_turn(w);
 }
 
@@ -275,5 +281,6 @@ void world_changed(void *self, const struct engine_change *change)
     check_taken_along(w, change);
     w->dirty |= UINT64_C(1) << change->service->slot;
     book_change(w, change);
+    history_note_death(w, change);
     history_note(w, change);
 }

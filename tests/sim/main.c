@@ -34,6 +34,8 @@ static msec next_time(struct world *w)
     next = engine < next ? engine : next;
     if (!w->calm && w->next_op < next)
         next = w->next_op;
+    if (!w->calm && clients_next(w) < next)
+        next = clients_next(w);
     if (!w->kept_shutdown && w->shutdown_at < next)
         next = w->shutdown_at;
     return next;
@@ -126,6 +128,7 @@ static struct world *new_world(uint64_t seed)
     rng_seed(&w->rng, seed);
     choose(w);
     engine_init(&w->engine, world_changed, w);
+    clients_begin(w);
     return w;
 }
 
@@ -137,6 +140,7 @@ static void free_world(struct world *w)
     all_waived += w->waived;
     engine_free(&w->engine);
     child_table_free(&w->children);
+    clients_free(w);
     free(w);
 }
 
@@ -154,6 +158,7 @@ void live(uint64_t seed)
         calm_down(w);
         run_to_rest(w);
         check_calm(w);
+        check_clients_rest(w);
         w->shutdown_at = w->now;
     } else {
         w->shutdown_at = first;
@@ -164,6 +169,8 @@ void live(uint64_t seed)
     run_to_rest(w);
     sweep(w);
     check_end(w);
+    check_clients_end(w);
+    check_lives_end(w);
     free_world(w);
 }
 
@@ -211,6 +218,7 @@ static int live_all(uint64_t last)
     }
     took = seconds() - began;
     all = coverage_print() && all_limited && all_waived;
+    all = clients_print() && all;
     printf("shutdowns: %llu, %llu with a deadline, of which %llu waived the order\n",
            (unsigned long long)last, (unsigned long long)all_limited,
            (unsigned long long)all_waived);

@@ -26,6 +26,7 @@ static void op_wish(struct world *w, enum engine_event wish)
     if (!s)
         return;
     TRACE(w, "operator: %s %s", engine_event_name(wish), service_name(s));
+    clients_wished(w);
     b = &w->book[s->slot];
     if (wish == EVENT_UP) {
         book_up(w, b);
@@ -98,6 +99,7 @@ static void load_without_memory(struct world *w, const struct config *next)
     } else {
         check_foretold(w);
         book_reload(w);
+        clients_wished(w);
     }
     TRACE(w, "operator: load, %s memory", result ? "no" : "enough");
     conf_set_free(set);
@@ -117,10 +119,11 @@ static void load(struct world *w, const struct config *next)
         broken(w, "P21", "a load failed");
     check_foretold(w);
     book_reload(w);
+    clients_wished(w);
     conf_set_free(set);
 }
 
-static void op_reload(struct world *w)
+void op_reload(struct world *w)
 {
     struct config next = w->config;
 
@@ -156,10 +159,8 @@ static msec some_deadline(struct world *w)
     }
 }
 
-static void limit(struct world *w)
+void op_limit(struct world *w, msec whole)
 {
-    msec whole = some_deadline(w);
-
     TRACE(w, "operator: within %lld ms", (long long)whole);
     w->kept_gone_by = w->now + whole;
     engine_limit(&w->engine, w->now, w->kept_gone_by);
@@ -183,7 +184,7 @@ void op_shutdown(struct world *w, bool hurry)
     else
         engine_shutdown(&w->engine, w->now);
     if (rng_chance(&w->rng, 1, 3) && w->kept_gone_by == NEVER)
-        limit(w);
+        op_limit(w, some_deadline(w));
     save_all(w);
 }
 
@@ -213,7 +214,7 @@ static void op_random(struct world *w)
         if (w->kept_shutdown && rng_chance(&w->rng, 1, 4))
             op_shutdown(w, true);
         else if (w->kept_shutdown)
-            limit(w);
+            op_limit(w, some_deadline(w));
         break;
     }
 }

@@ -170,6 +170,8 @@ void world_resume(struct world *w)
     size_t slots = w->engine.graph.n;
 
     TRACE(w, "---- crash ----");
+    clients_lose(w);
+    lives_excuse(w);
     m->store = w->store;
     m->area = area_of(&m->store);
     memcpy(m->book, w->kept_book, sizeof m->book);

@@ -9,9 +9,13 @@
  *   act.c      the actions, as the real driver does them
  *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
  *   ops.c      what operators ask for
+ *   clients.c  what clients of the control socket ask for (clients_ask.c), are told, and wait for
+ *              (clients_do.c, clients_reply.c)
  *   check.c    the invariants, from a book of its own about what must hold (book.c); check_turn.c
  *              those of each turn, check_plan.c those of the plan and the deadline,
- *              check_reload.c those of the plan of a load
+ *              check_reload.c those of the plan of a load, check_clients.c those of requests and
+ *              answers, check_waits.c those of waits, check_history.c those of lives that are over
+ *              and of events
  *   trace.c    what happened, for people; the coverage
  *   main.c     lives and arguments */
 #ifndef TEND_SIM_H
@@ -141,6 +145,7 @@ struct book {
     unsigned name;
     bool wanted, doomed;
     bool rises;          /* the load under way starts it */
+    unsigned pulls;      /* names that it depends on only since then, and is to be up with */
     int line, next_line; /* versions of the confs in force and waiting, 0: none */
     struct spec spec;    /* of line */
     struct spec next_spec;
@@ -180,6 +185,22 @@ static inline struct persist_area area_of(struct store *s)
     return (struct persist_area){&s->undo, s->at, SLOTS};
 }
 
+/* The present life of a service, as the kernel sees it. */
+struct life {
+    bool excused; /* we crashed meanwhile */
+    pid_t pid;    /* 0: none */
+    msec began, ended;
+    bool over, prepared, killed;
+    int status, error;
+};
+struct kept_deaths {
+    unsigned n;
+    struct {
+        uint64_t sequence;
+        char name[CONF_NAME_MAX + 1];
+    } at[HISTORY_DEATHS + 1]; /* oldest first */
+};
+
 struct world {
     uint64_t seed;
     struct rng rng;
@@ -188,6 +209,10 @@ struct world {
     struct engine engine;
     struct child_table children;
     struct history history;
+    struct history_deaths deaths;
+    struct life lives[SLOTS];
+    struct kept_deaths kept_deaths;
+    struct clients *clients; /* NULL: none in this life */
     struct store store;
     bool kept_shutdown, kept_hurry; /* survives a crash as the records do */
     msec kept_began, kept_gone_by;
@@ -240,7 +265,21 @@ void world_resume(struct world *);
 /* ---- what operators do ---- */
 void ops_due(struct world *);
 void op_load(struct world *);
+void op_reload(struct world *);
 void op_shutdown(struct world *, bool hurry);
+void op_limit(struct world *, msec whole);
+
+/* ---- what clients of the control socket do ---- */
+void clients_begin(struct world *);
+void clients_free(struct world *);
+msec clients_next(const struct world *);
+void clients_act(struct world *);
+void clients_answer(struct world *);
+void clients_follow(struct world *);
+void clients_lose(struct world *);
+void clients_wished(struct world *);
+void clients_note(struct world *, const struct history_record *);
+bool clients_print(void);
 
 /* ---- the book ---- */
 void book_reload(struct world *); /* after the load */
@@ -282,6 +321,15 @@ void check_deadline(const struct world *);
 void foretell(struct world *, const struct conf_set *); /* before a load */
 void check_foretold(struct world *);                    /* after it */
 void check_taken_along(struct world *, const struct engine_change *);
+void check_clients(struct world *);
+void check_clients_rest(struct world *);
+void check_clients_end(struct world *);
+void check_rests(struct world *, const struct service *); /* before it starts */
+void life_begins(struct world *, const struct service *, pid_t);
+void life_ends(struct world *, const struct service *, const struct proc *);
+void lives_excuse(struct world *);
+void check_deaths(struct world *);
+void check_lives_end(struct world *);
 
 /* ---- telling ---- */
 extern int allocations_left; /* until all fail, -1: none fails */
@@ -291,6 +339,8 @@ void trace(const struct world *, const char *format, ...);
 #define TRACE(w, ...) (tracing ? trace(w, __VA_ARGS__) : (void)0)
 const char *action_name(enum service_action);
 void history_note(struct world *, const struct engine_change *);
+void history_note_death(struct world *, const struct engine_change *);
+void history_keep_death(struct world *, struct history_record *);
 /* The invariant is broken: tells so and ends the program. */
 PRINTF(3, 4)
 _Noreturn void broken(const struct world *, const char *invariant, const char *format, ...);

@@ -67,12 +67,16 @@ void history_note(struct world *w, const struct engine_change *change)
     struct history_record r = history_from_change(change);
     uint64_t before = w->history.last, missed;
     char text[HISTORY_TEXT_MAX];
+    const struct history_record *added = history_add(&w->history, &r);
 
-    if (history_add(&w->history, &r)->sequence != before + 1 ||
+    clients_note(w, added);
+    if (added->sequence != before + 1 ||
         history_next(&w->history, before, &missed)->sequence != before + 1 || missed)
         broken(w, "P03", "%s: its record is not there", service_name(change->service));
     if ((events & 31) == 0 && history_text(&r, text, sizeof text) >= sizeof text)
         broken(w, "P03", "%s: its text is too long", service_name(change->service));
+    if (added->sequence % (HISTORY_ROOM / 2) == 0)
+        clients_follow(w);
 }
 
 /* ---- coverage ---- */
