@@ -17,8 +17,8 @@ const struct verb verbs[] = {
     {"graph", "[--dot]", "who depends on whom", TAKES_DOT, 0, 0, show_graph, NULL,
      "Draws each service below those that it depends on.\n"},
     {"events", "[-f]", "what happened, as it happens", TAKES_FOLLOW, 0, 0, show_events, NULL,
-     "Prints the events that tend has kept. With --follow it goes on until it is\n"
-     "interrupted, or tend ends.\n"},
+     "Prints the events that tend has kept; with --follow those from now on, until\n"
+     "it is interrupted, or tend ends.\n"},
     {"history", "[NAME...]", "how lives have ended", 0, 0, MANY, show_history, NULL,
      "A table of the last deaths of main processes, oldest first.\n"},
     {"ready", "[NAME...]", "whether all is ready, for a health check", 0, 0, MANY, show_ready, NULL,
@@ -92,7 +92,7 @@ static const struct {
     {TAKES_GROUP, "      --group          to the whole process group, not to the main process\n"},
     {TAKES_FOR, "      --for GOAL       ready (the default), down or failed\n"},
     {TAKES_DOT, "      --dot            for graphviz: tendctl graph --dot | dot -Tsvg\n"},
-    {TAKES_FOLLOW, "  -f, --follow         go on with what happens from now on\n"},
+    {TAKES_FOLLOW, "  -f, --follow         what happens from now on\n"},
     {TAKES_NOW, "      --now            kill everything at once\n"},
     {TAKES_DEADLINE, "      --deadline TIME  be over by then\n"},
 };

@@ -1,4 +1,5 @@
 /* What a load has to say to the clients that asked for it, kept until all of them have read it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +9,14 @@ enum { TEXT_MAX = 1024 * 1024 };
 
 struct load_answer {
     unsigned readers;
-    bool failed;  /* the last line of text is an error */
     unsigned cut; /* records for which there was no room */
     size_t n, room;
     char *text;
+    char error[1024]; /* the last line, where it failed */
 };
+
+/* Who waits is to hear something. */
+static struct load_answer no_memory = {.error = "error code=system text=out of memory\n"};
 
 /* ---- while it is under way ---- */
 
@@ -41,10 +45,10 @@ static struct load_answer *answer_of(struct world *w)
 
 static bool make_room(struct load_answer *a, size_t n)
 {
-    size_t room = a->room ? a->room * 2 : 4096;
+    size_t room = a->room ? a->room * 2 : 4 * (size_t)ANSWER_MAX;
     char *text;
 
-    if (a->room - a->n >= n)
+    if (a->text && a->room - a->n >= n)
         return true;
     text = room <= TEXT_MAX ? realloc(a->text, room) : NULL;
     if (!text)
@@ -66,6 +70,8 @@ static void add(struct load_answer *a, const char *line, size_t n)
 
 static void forget(struct load_answer *a)
 {
+    if (a == &no_memory)
+        return;
     free(a->text);
     free(a);
 }
@@ -106,24 +112,21 @@ void serve_load_problem(struct world *w, const char *problem)
 void serve_load_end(struct world *w, const char *code, const char *text)
 {
     struct load_answer *a = answer_of(w);
-    char line[ANSWER_MAX];
-    struct text t = {line, 0, sizeof line};
 
+    struct text error;
+
+    w->answers = NULL;
     if (!a)
-        return;
-    if (code) {
-        serve_error(&t, code, NULL, "%s", text);
-        a->failed = true;
-        if (make_room(a, t.n))
-            add(a, line, t.n);
-    }
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        a = &no_memory;
+    error = (struct text){a->error, 0, sizeof a->error};
+    if (code && a != &no_memory)
+        serve_error(&error, code, NULL, "%s", text);
+    for (unsigned i = 0; w->serving && i < CONTROL_CLIENTS; i++)
         if (awaits(w, i)) {
             w->serving[i].loaded = a;
             w->serving[i].at = 0;
             a->readers++;
         }
-    w->answers = NULL;
     if (!a->readers)
         forget(a);
 }
@@ -150,6 +153,26 @@ static size_t piece(const struct load_answer *a, size_t from, size_t room)
     return n;
 }
 
+static bool tell_end(struct world *w, struct client *c, const struct load_answer *a)
+{
+    char more[32] = "";
+
+    if (a->cut)
+        snprintf(more, sizeof more, " more=%u", a->cut);
+    return serve_ok(w, c, "%s", more);
+}
+
+static bool tell_error(struct client *c, const struct load_answer *a)
+{
+    struct text t = control_room(c, ANSWER_MAX);
+
+    if (!t.at)
+        return false;
+    text_put(&t, "%s", a->error);
+    control_put(c, &t);
+    return true;
+}
+
 enum serve_outcome serve_reply_load(struct world *w, struct client *c, struct serving *s)
 {
     const struct load_answer *a = s->loaded;
@@ -166,7 +189,7 @@ enum serve_outcome serve_reply_load(struct world *w, struct client *c, struct se
         control_put(c, &t);
         s->at += n;
     }
-    if (a->failed)
-        return SERVE_OVER;
-    return serve_ok(w, c, a->cut ? " more=%u" : "", a->cut) ? SERVE_OVER : SERVE_MORE;
+    if (!*a->error)
+        return tell_end(w, c, a) ? SERVE_OVER : SERVE_MORE;
+    return tell_error(c, a) ? SERVE_OVER : SERVE_MORE;
 }

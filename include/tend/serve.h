@@ -18,9 +18,9 @@ struct serving {
     const char *name; /* of request.names, at `at` */
     unsigned n_ready, n_wanted;
     unsigned looked; /* at services, in this turn */
-    uint64_t after; /* sequence of the last record that was told */
-    uint64_t seen;  /* of the newest one when there was nothing to tell */
-    uint64_t load;  /* the number of the load that it waits for, 0: none */
+    uint64_t after;  /* sequence of the last record that was told */
+    uint64_t seen;   /* of the newest one when there was nothing to tell */
+    uint64_t load;   /* the number of the load that it waits for, 0: none */
     struct load_answer *loaded;
 };
 

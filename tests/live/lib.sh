@@ -24,7 +24,7 @@ WHY=()
 
 # Copies, since another uid may not be able to reach the build folder.
 mkdir "$BIN"
-cp "$BUILD/tend" "$BUILD/tests/"{actor,deny,hangfs} "$BIN/" || exit 1
+cp "$BUILD/"{tend,tendctl} "$BUILD/tests/"{actor,deny,hangfs} "$BIN/" || exit 1
 printf '%s' "$BIN/actor" >"$T/pattern"
 mkfifo "$T/never"
 exec {NEVER}<>"$T/never"
