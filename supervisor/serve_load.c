@@ -112,7 +112,6 @@ void serve_load_problem(struct world *w, const char *problem)
 void serve_load_end(struct world *w, const char *code, const char *text)
 {
     struct load_answer *a = answer_of(w);
-
     struct text error;
 
     w->answers = NULL;
