@@ -115,19 +115,30 @@ static: $(BUILD)/.packages-build
 # ---- installing ----
 MAN8 := $(wildcard man/*.8)
 MAN5 := $(wildcard man/*.5)
+MAN1 := $(wildcard man/*.1)
+COMPLETIONS := packaging/completions
 SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: all
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/tend
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/tendctl
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tend $(BUILD)/tend-json
+	install -D -m 644 -t $(SHARE)/man/man1 $(MAN1)
 	install -D -m 644 -t $(SHARE)/man/man5 $(MAN5)
 	install -D -m 644 -t $(SHARE)/man/man8 $(MAN8)
 	install -D -m 644 -t $(SHARE)/doc/tend/services.d services.d/*.conf
+	install -D -m 644 $(COMPLETIONS)/tend.bash $(SHARE)/bash-completion/completions/tend
+	install -D -m 644 $(COMPLETIONS)/tendctl.bash $(SHARE)/bash-completion/completions/tendctl
+	install -D -m 644 -t $(SHARE)/zsh/site-functions $(COMPLETIONS)/_tend $(COMPLETIONS)/_tendctl
+	install -D -m 644 -t $(SHARE)/fish/vendor_completions.d $(COMPLETIONS)/*.fish
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tend $(DESTDIR)$(PREFIX)/bin/tendctl
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/tend
 	rm -f $(patsubst man/%,$(SHARE)/man/man5/%,$(MAN5)) $(patsubst man/%,$(SHARE)/man/man8/%,$(MAN8))
+	rm -f $(patsubst man/%,$(SHARE)/man/man1/%,$(MAN1))
+	rm -f $(addprefix $(SHARE)/,bash-completion/completions/tend bash-completion/completions/tendctl \
+		zsh/site-functions/_tend zsh/site-functions/_tendctl \
+		fish/vendor_completions.d/tend.fish fish/vendor_completions.d/tendctl.fish)
 	rm -rf $(SHARE)/doc/tend
 
 clean:

@@ -52,6 +52,7 @@ struct client {
     struct connection connection;
     struct record *greeting;
     msec clock_ahead; /* tend's clock less ours */
+    msec epoch;       /* the time of day when tend's clock was 0 */
 
     json_t *document; /* what --json is to print at the end; NULL: lines of their own */
 };

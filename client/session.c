@@ -47,6 +47,7 @@ static void no_tend(struct client *c, int error)
 static int connect_and_greet(struct client *c)
 {
     msec limit = connection_now() + GREETING;
+    struct timespec t;
 
     c->directory = connection_directory(c->runtime, c->directory_room, sizeof c->directory_room);
     if (c->deadline < limit)
@@ -61,6 +62,8 @@ static int connect_and_greet(struct client *c)
         return ECONNREFUSED;
     c->connection.deadline = c->deadline;
     c->clock_ahead = record_number(c->greeting, "at") - connection_now();
+    clock_gettime(CLOCK_REALTIME, &t);
+    c->epoch = (msec)t.tv_sec * 1000 + t.tv_nsec / 1000000 - record_number(c->greeting, "at");
     return 0;
 }
 
@@ -87,10 +90,7 @@ void session_open(struct client *c)
 
 msec session_wall(const struct client *c, msec at)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (msec)t.tv_sec * 1000 + t.tv_nsec / 1000000 - (connection_now() + c->clock_ahead - at);
+    return c->epoch + at;
 }
 
 /* ---- requests ---- */

@@ -51,7 +51,7 @@ static void put_change(struct table *t, const struct reply *all, const struct re
         }
     }
     table_put(t, paint, "%s", does);
-    table_put(t, PAINT_NONE, "%s", record_text(r, "name"));
+    table_put(t, PAINT_NONE, "%s", record_get(r, "name") ? record_text(r, "name") : "-");
     if (because)
         put_because(t, all, because);
     else if (key && strcmp(does, "change") == 0)

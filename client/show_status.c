@@ -100,7 +100,8 @@ static const struct record *last_end(const struct record *service, const struct 
     if (record_get(service, "exit") || record_get(service, "killed_by"))
         return service;
     for (size_t i = deaths->n; i-- > 0;)
-        if (strcmp(record_text(deaths->at[i], "service"), name) == 0)
+        if (strcmp(record_text(deaths->at[i], "service"), name) == 0 &&
+            strcmp(record_text(deaths->at[i], "process"), "main") == 0)
             return deaths->at[i];
     return service;
 }
@@ -125,26 +126,39 @@ static void put_row(struct table *t, const struct record *r, const struct record
     table_put(t, PAINT_NONE, "%s", note);
 }
 
-/* "5 services: 3 ready, 1 backoff, 1 failed". */
-static void put_summary(struct record *const *services, size_t n)
+static size_t count_state(struct record *const *services, size_t n, const char *state)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool ready = words_paint(services[i]) == PAINT_GOOD;
+        found += strcmp(ready ? "ready" : record_text(services[i], "state"), state) == 0;
+    }
+    return found;
+}
+
+/* "5 services: 3 ready, 1 backoff, 1 failed", broken where the terminal ends. */
+static void put_summary(const struct client *c, struct record *const *services, size_t n)
 {
     static const char *const states[] = {"ready",   "done",     "running", "starting",
                                          "pending", "stopping", "killing", "backoff",
                                          "stuck",   "failed",   "down"};
+    size_t used = (size_t)printf("%zu services", n);
     const char *before = ": ";
 
-    printf("%zu services", n);
     for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-        size_t found = 0;
-        for (size_t j = 0; j < n; j++) {
-            bool ready = words_paint(services[j]) == PAINT_GOOD;
-            const char *state = ready ? "ready" : record_text(services[j], "state");
-            found += strcmp(state, states[i]) == 0;
+        size_t found = count_state(services, n, states[i]);
+        char one[64];
+        int length = snprintf(one, sizeof one, "%zu %s", found, states[i]);
+        if (!found)
+            continue;
+        used += strlen(before) + (size_t)length;
+        if (c->width && used + 1 > c->width) { /* with the comma behind it */
+            before = ",\n  ";
+            used = 2 + (size_t)length;
         }
-        if (found) {
-            printf("%s%zu %s", before, found, states[i]);
-            before = ", ";
-        }
+        printf("%s%s", before, one);
+        before = ", ";
     }
     putchar('\n');
 }
@@ -164,7 +178,7 @@ static void print_table(struct client *c, struct record *const *services, size_t
     if (n > 0)
         show_table(c, &t);
     if (n != 1)
-        put_summary(services, n);
+        put_summary(c, services, n);
     table_free(&t);
 }
 

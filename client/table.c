@@ -7,7 +7,7 @@
 #include <string.h>
 #include <wchar.h>
 
-enum { GAP = 2, INDENT = 2, NOTE_LEAST = 16 };
+enum { GAP = 2, INDENT = 2 };
 
 static const char *const codes[] = {
     [PAINT_NONE] = "",        [PAINT_GOOD] = "\033[32m", [PAINT_MOVING] = "\033[33m",
@@ -120,6 +120,7 @@ struct sheet {
     const struct table *table;
     FILE *out;
     size_t *widths, width;
+    size_t gap;   /* between columns */
     size_t begin; /* of the last column */
     bool colored, folded;
 };
@@ -163,7 +164,7 @@ static void put_row(const struct sheet *s, const struct cell *row)
         size_t fill = s->widths[i] - text_width(row[i].text);
         put_blanks(s->out, waiting + (t->columns[i].right ? fill : 0));
         put_cut(s, row[i], 0);
-        waiting = GAP + (t->columns[i].right ? 0 : fill);
+        waiting = s->gap + (t->columns[i].right ? 0 : fill);
     }
     if (*row[last].text && !s->folded)
         put_blanks(s->out, last ? waiting : 0);
@@ -184,8 +185,11 @@ static void measure(struct sheet *s)
         s->begin += s->widths[i] + GAP;
     if (!s->width)
         return;
-    s->folded =
-        t->folds && s->begin + s->widths[last] > s->width && s->begin + NOTE_LEAST > s->width;
+    if (last && s->begin > s->width + GAP) {
+        s->gap = 1;
+        s->begin -= last * (GAP - 1);
+    }
+    s->folded = t->folds && s->begin + s->widths[last] > s->width;
     if (!s->folded && s->begin >= s->width)
         s->width = s->begin + 1; /* the terminal breaks such lines */
 }
@@ -195,6 +199,7 @@ int table_print(const struct table *t, FILE *out, size_t width, bool colored)
     struct sheet s = {.table = t,
                       .out = out,
                       .width = width,
+                      .gap = GAP,
                       .colored = colored,
                       .widths = calloc(t->n_columns, sizeof *s.widths)};
 

@@ -279,27 +279,7 @@ enum answer_reached answer_reached(const struct service *s, enum request_goal go
     return ANSWER_NOT_YET;
 }
 
-/* ---- how many ---- */
-
-static bool is_there(const struct service *s)
+bool answer_is_up(const struct service *s)
 {
     return s->ready || s->state == SERVICE_DONE;
-}
-
-bool answer_unready(const struct service *s)
-{
-    return s->wanted && !is_there(s);
-}
-
-struct answer_count answer_count(const struct graph *g)
-{
-    struct answer_count count = {0};
-
-    for (size_t i = 0; i < g->n; i++) {
-        if (!g->at[i] || !g->at[i]->wanted)
-            continue;
-        count.wanted++;
-        count.ready += is_there(g->at[i]);
-    }
-    return count;
 }

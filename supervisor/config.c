@@ -146,7 +146,7 @@ int config_take(struct world *w, struct conf_set *set)
     for (size_t i = 0; i < w->engine.graph.n; i++)
         w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
     w->has_main = has_main;
-    w->grace = set->supervisor.grace;
+    w->supervisor = set->supervisor;
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
     serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
@@ -157,8 +157,16 @@ int config_take(struct world *w, struct conf_set *set)
 /* What it would change is told before it does. */
 static int plan_set(struct world *w, const struct conf_set *set)
 {
+    const struct conf_supervisor *now = &w->supervisor, *then = &set->supervisor;
+
     if (!serve_awaits_load(w))
         return 0;
+    if (now->grace != then->grace)
+        serve_load_setting(w, "supervisor.grace");
+    if (now->deadline != then->deadline)
+        serve_load_setting(w, "supervisor.deadline");
+    if (now->has_group != then->has_group || now->gid != then->gid)
+        serve_load_setting(w, "supervisor.group");
     return engine_plan(&w->engine, set, serve_load_change, w);
 }
 

@@ -344,7 +344,7 @@ static void find_worst(struct world *w)
     w->worst = NEVER;
     if (plan_of_living(&plan, &w->engine.graph, PLAN_KILL_WAIT))
         return;
-    w->worst = plan_sum(plan_longest(&plan, &first), plan_sweep(w->grace));
+    w->worst = plan_sum(plan_longest(&plan, &first), plan_sweep(w->supervisor.grace));
     plan_free(&plan);
 }
 

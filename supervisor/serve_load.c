@@ -76,22 +76,37 @@ static void forget(struct load_answer *a)
     free(a);
 }
 
-void serve_load_change(void *world, const struct engine_planned *p)
+static void add_change(struct load_answer *a, const struct engine_planned *p, const char *key)
 {
-    struct load_answer *a = answer_of(world);
-    char line[ANSWER_MAX], key[CONF_KEY_NAME_MAX];
+    char line[ANSWER_MAX];
     struct text t = {line, 0, sizeof line};
 
-    if (!a)
-        return;
     text_put(&t, "change");
     text_word(&t, "name", p->name);
     text_word(&t, "do", engine_does_name(p->does));
-    if (p->key)
-        text_word(&t, "key", conf_key_name(p->key, key));
+    text_word(&t, "key", key);
     text_word(&t, "because", p->because);
     text_put(&t, "\n");
     add(a, line, t.n);
+}
+
+void serve_load_change(void *world, const struct engine_planned *p)
+{
+    struct load_answer *a = answer_of(world);
+    char key[CONF_KEY_NAME_MAX];
+
+    if (a)
+        add_change(a, p, p->key ? conf_key_name(p->key, key) : NULL);
+}
+
+/* One that is of no service. */
+void serve_load_setting(struct world *w, const char *key)
+{
+    static const struct engine_planned change = {.does = DOES_CHANGE};
+    struct load_answer *a = answer_of(w);
+
+    if (a)
+        add_change(a, &change, key);
 }
 
 /* A path can be long, and each byte of it four; its end matters least. */

@@ -104,15 +104,15 @@ static enum serve_outcome reply_services(struct world *w, struct client *c, stru
     return over(serve_ok(w, c, "%s", ""));
 }
 
+/* Those that are named, or all that are wanted. */
 static enum serve_outcome reply_ready(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
-        bool unready = answer_unready(service);
-        bool counts = unready || service->wanted || s->request.n_names;
-        if (unready && !tell_service(w, c, service))
+        bool counts = service->wanted || s->request.n_names, up = answer_is_up(service);
+        if (counts && !up && !tell_service(w, c, service))
             return SERVE_MORE;
         s->n_wanted += counts;
-        s->n_ready += counts && !unready;
+        s->n_ready += counts && up;
     }
     return over(serve_ok(w, c, "%s count=%u of=%u",
                          s->n_ready == s->n_wanted && !w->engine.shutdown ? " ready=1" : "",

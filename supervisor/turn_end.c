@@ -113,7 +113,7 @@ static void sweep_kill(struct world *w)
 static void sweep_begin(struct world *w)
 {
     w->sweep = SWEEP_TERM;
-    w->sweep_by = w->engine.hurry ? w->now : earlier(w->now + w->grace, w->engine.kill_at);
+    w->sweep_by = w->engine.hurry ? w->now : earlier(w->now + w->supervisor.grace, w->engine.kill_at);
     if (!roster_strangers(w))
         w->sweep = SWEEP_OVER;
     else if (w->engine.hurry)

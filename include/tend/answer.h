@@ -32,12 +32,7 @@ enum { ANSWER_WHY_MAX = HISTORY_TEXT_MAX + CONF_NAME_MAX + 16 };
 enum answer_reached answer_reached(const struct service *, enum request_goal, bool shutdown,
                                    struct text *why);
 
-/* Of the services that are wanted: how many are ready or done, and how many there are. */
-struct answer_count {
-    unsigned ready, wanted;
-};
-struct answer_count answer_count(const struct graph *);
-/* What a HEALTHCHECK is to be told of: wanted, and neither ready nor done. */
-bool answer_unready(const struct service *);
+/* Ready, or done: what a HEALTHCHECK is to hear of a service that is wanted. */
+bool answer_is_up(const struct service *);
 
 #endif

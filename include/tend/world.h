@@ -100,7 +100,7 @@ struct world {
     bool reaper; /* every orphan below us comes to us */
     bool has_tty;
     bool strict;
-    msec grace; /* of the supervisor, for the sweep */
+    struct conf_supervisor supervisor; /* as of the set that is in force */
 
     /* command mode */
     const struct entrypoint *entrypoint; /* NULL: service mode */
@@ -272,9 +272,11 @@ void serve_answer(struct world *);
 /* Half of what is kept of events is new: those who follow them are told now. */
 void serve_followers(struct world *);
 msec serve_deadline(const struct world *);
-/* To those who wait for the present load: a change that it makes, a problem, its end. */
+/* To those who wait for the present load: a change that it makes, to a service or a setting of the
+ * supervisor, a problem, its end. */
 bool serve_awaits_load(const struct world *);
 void serve_load_change(void *world, const struct engine_planned *);
+void serve_load_setting(struct world *, const char *key);
 void serve_load_problem(struct world *, const char *problem);
 void serve_load_end(struct world *, const char *code, const char *text);
 /* In a child that goes on without exec: what only we are to hold. */

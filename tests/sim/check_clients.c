@@ -243,19 +243,11 @@ void check_service_line(struct world *w, const struct service *s, const struct t
 
 static void check_count(struct world *w)
 {
-    struct answer_count count = answer_count(&w->engine.graph);
-    unsigned wanted = 0, unready = 0;
-
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
-        bool there = s && (s->state == SERVICE_RUNNING || s->state == SERVICE_DONE);
-        wanted += s && s->wanted;
-        unready += s && s->wanted && !there;
-        if (s && answer_unready(s) != (s->wanted && !there))
+        if (s && answer_is_up(s) != (s->state == SERVICE_RUNNING || s->state == SERVICE_DONE))
             broken(w, "P27", "%s is told as missing", service_name(s));
     }
-    if (count.wanted != wanted || count.wanted - count.ready != unready)
-        broken(w, "P27", "%u of %u are told to be ready", count.ready, count.wanted);
 }
 
 /* One of them by turns. */

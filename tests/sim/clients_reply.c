@@ -85,7 +85,7 @@ static void reply_services(struct world *w, struct client *c)
 static void reply_ready(struct world *w, struct client *c)
 {
     for (const struct service *s; (s = client_service(w, c)); client_next(c))
-        if (answer_unready(s) && !tell_service(w, c, s))
+        if (s->wanted && !answer_is_up(s) && !tell_service(w, c, s))
             return;
     over(c);
 }

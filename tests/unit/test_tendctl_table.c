@@ -78,7 +78,9 @@ static void test_cut(void **state)
 static void test_too_narrow(void **state)
 {
     (void)state;
-    check(table("waits"), 5, false, "NAME        PID  .\nweb       12345\ndatabase      -  .\n");
+    check(table("waits"), 15, false, "NAME        PID  .\nweb       12345\ndatabase      -  .\n");
+    check(table("waits"), 14, false, "NAME       PID .\nweb      12345\ndatabase     - .\n");
+    check(table("waits"), 5, false, "NAME       PID .\nweb      12345\ndatabase     - .\n");
 }
 
 static void test_folds(void **state)
@@ -94,10 +96,17 @@ static void test_folds(void **state)
           "  waits for web, in vain\n");
     t = table("waits for web, in vain");
     t.folds = true;
-    check(t, 34, false,
+    check(t, 38, false,
+          "NAME        PID\n"
+          "web       12345\n"
+          "database      -\n"
+          "  waits for web, in vain\n");
+    t = table("waits for web, in vain");
+    t.folds = true;
+    check(t, 39, false,
           "NAME        PID  NOTE\n"
           "web       12345\n"
-          "database      -  waits for web,...\n");
+          "database      -  waits for web, in vain\n");
     t = table("short");
     t.folds = true;
     check(t, 24, false, "NAME        PID  NOTE\nweb       12345\ndatabase      -  short\n");
