@@ -34,6 +34,8 @@ static void put_because(struct table *t, const struct reply *all, const char *be
             what = "restarts";
         else if (strcmp(record_text(all->at[i], "do"), "stop") == 0)
             what = "stops";
+        else if (strcmp(record_text(all->at[i], "do"), "start") == 0)
+            what = "starts";
     }
     table_put(t, PAINT_NONE, "because %s %s", because, what);
 }

@@ -9,6 +9,9 @@
 #include "tend/load.h"
 #include "tend/load_host.h"
 #include "tend/load_parse.h"
+#include "tend/load_seen.h"
+
+enum { TRIES = 4 };
 
 static char default_file[] = "/etc/tend/tend.conf";
 static char default_folder[] = "/etc/tend/services.d";
@@ -22,6 +25,7 @@ struct load {
     struct load_file **files;
     size_t n_files;
     struct host_folders folders;
+    struct seen seen;
 };
 
 /* ---- files ---- */
@@ -50,7 +54,9 @@ static const struct load_file *read_file(struct load *load, const char *path, bo
     bool missing;
     size_t size;
 
+    seen_before(&load->seen, path);
     text = host_read_file(&load->folders, path, &size, &missing, why, sizeof(why));
+    seen_after(&load->seen);
     if (missing)
         return NULL;
     file = file_new(load, path, drop_in);
@@ -107,7 +113,9 @@ static bool read_folder(struct load *load, const char *folder, read_function *re
     bool missing;
     size_t n;
 
+    seen_before(&load->seen, folder);
     names = host_list_folder(folder, &n, &missing, why, sizeof(why));
+    seen_after(&load->seen);
     if (names == NULL && !missing)
         problem_add(&load->problems, file_new(load, folder, false)->path, 0, "", "%s", why);
     for (size_t i = 0; names != NULL && i < n; i++)
@@ -197,9 +205,14 @@ static void read_environment(struct judged *judged, const struct conf_key *key)
 {
     struct conf *conf = judged->draft->conf;
     char why[PATH_MAX + 128];
-    int line;
+    int line, rc;
 
-    if (conf->environment_file == NULL || host_read_environment(conf, &line, why, sizeof(why)) == 0)
+    if (conf->environment_file == NULL)
+        return;
+    seen_before(&judged->load->seen, conf->environment_file);
+    rc = host_read_environment(conf, &line, why, sizeof(why));
+    seen_after(&judged->load->seen);
+    if (rc == 0)
         return;
     if (line > 0) {
         struct load_file *file = file_new(judged->load, conf->environment_file, false);
@@ -428,29 +441,52 @@ static void load_free(struct load *load)
     free(load->files);
     free(load->drafts.at);
     free(load->drafts.supervisor_places);
+    seen_free(&load->seen);
+}
+
+/* All problems, or the set. */
+static void read_all(struct load *load, char *const *paths)
+{
+    load->parser = parser_new(&load->problems);
+    load->set = load_must(calloc(1, sizeof(*load->set)));
+    load->drafts.supervisor_places =
+        load_must(calloc(conf_supervisor_keys_n, sizeof(struct load_place)));
+    conf_supervisor_init(&load->drafts.supervisor);
+    if (paths == NULL)
+        read_defaults(load);
+    else
+        read_paths(load, paths);
+    check_empty(load, paths == NULL ? default_paths : paths);
+    check_twins(load);
+    check_main(load);
+    check_order(load);
+    load->set->supervisor = load->drafts.supervisor;
+    find_group(load);
+    for (size_t i = 0; i < load->set->n; i++)
+        conf_finish(load->set->at[i], &load->set->supervisor);
+}
+
+static void drop(struct load *load)
+{
+    load_words_free(problems_take(&load->problems));
+    conf_set_free(load->set);
+    load_free(load);
+    *load = (struct load){.n_files = 0};
 }
 
 struct conf_set *load_files(char *const *paths, char ***problems)
 {
     struct load load = {.n_files = 0};
+    const char *changed;
 
-    load.parser = parser_new(&load.problems);
-    load.set = load_must(calloc(1, sizeof(*load.set)));
-    load.drafts.supervisor_places =
-        load_must(calloc(conf_supervisor_keys_n, sizeof(struct load_place)));
-    conf_supervisor_init(&load.drafts.supervisor);
-    if (paths == NULL)
-        read_defaults(&load);
-    else
-        read_paths(&load, paths);
-    check_empty(&load, paths == NULL ? default_paths : paths);
-    check_twins(&load);
-    check_main(&load);
-    check_order(&load);
-    load.set->supervisor = load.drafts.supervisor;
-    find_group(&load);
-    for (size_t i = 0; i < load.set->n; i++)
-        conf_finish(load.set->at[i], &load.set->supervisor);
+    read_all(&load, paths);
+    for (int i = 1; (changed = seen_changed(&load.seen)) != NULL && i < TRIES; i++) {
+        drop(&load);
+        read_all(&load, paths);
+    }
+    if (changed != NULL)
+        problem_add(&load.problems, changed, 0, "",
+                    "is changed while it is read: try again when that is over");
     *problems = NULL;
     if (load.problems.n > 0) {
         *problems = problems_take(&load.problems);

@@ -1,13 +1,14 @@
 # What each unit test and fuzzer may link: the layers are held here too.
 CONF := conf conf_keys conf_set units
 PACK := pack pack_read $(CONF)
-LOAD := load load_child load_host load_ids load_parse load_path load_problem load_text load_token $(PACK) \
-	graph_check
+LOAD := load load_child load_host load_ids load_parse load_path load_problem load_seen load_text load_token \
+	$(PACK) graph_check
 $(BUILD)/tests/unit/test_units: $(call obj,units)
 $(BUILD)/tests/unit/test_conf: $(call obj,$(CONF))
 $(BUILD)/tests/unit/test_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_load: $(call obj,$(LOAD))
 $(BUILD)/tests/unit/test_load: LDLIBS += $(CONFUSE)
+$(BUILD)/tests/unit/test_load_seen: $(call obj,load_seen load_problem)
 $(BUILD)/tests/fuzz/fuzz_load: $(call obj,$(LOAD))
 $(BUILD)/tests/fuzz/fuzz_load: LDLIBS += $(CONFUSE)
 $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
