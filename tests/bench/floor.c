@@ -1,6 +1,7 @@
 /* The least that a supervisor can do, as the yardstick: vfork and exec, wait, kill; nothing else.
  *
- * floor N SVC FIFO    runs N times "SVC FIFO,ID", again when one ends, until SIGTERM */
+ * floor N SVC FIFO [MARK]    runs N times "SVC FIFO,ID", again when one ends, until SIGTERM;
+ *                            with a MARK the first is "SVC FIFO,0MARK" */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -63,7 +64,7 @@ static void supervise(const char *path, struct service *services, int left)
 
 int main(int argc, char **argv)
 {
-    int n = argc == 4 ? atoi(argv[1]) : 0;
+    int n = argc == 4 || argc == 5 ? atoi(argv[1]) : 0;
     static struct service *services;
     services = calloc((size_t)n + 1, sizeof *services);
     if (n < 1 || !services)
@@ -73,7 +74,8 @@ int main(int argc, char **argv)
     sigaddset(&caught, SIGTERM);
     sigprocmask(SIG_BLOCK, &caught, NULL);
     for (int i = 0; i < n; i++) {
-        if (asprintf(&services[i].argument, "%s,%d", argv[3], i) < 0)
+        const char *mark = i == 0 && argc == 5 ? argv[4] : "";
+        if (asprintf(&services[i].argument, "%s,%d%s", argv[3], i, mark) < 0)
             return 1;
         start(argv[2], &services[i]);
     }

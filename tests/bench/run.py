@@ -1,5 +1,6 @@
 """One life of one supervisor, in PID and mount namespaces of its own (inns.c)."""
 
+import concurrent.futures
 import contextlib
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +19,10 @@ RECORD = struct.Struct("=QII")      # of svc.c and storm.c
 
 
 class Scene(NamedTuple):
-    """What is run: n services; n services of which the first is a storm; one command that exits
-    at once; one that is a storm."""
+    """What is run: n services; n services of which the first is a storm; n of which the first
+    exits at once, each time; one command that exits at once; one that is a storm."""
     n: int
-    kind: str = "services"          # "services", "storm", "command", "orphans"
+    kind: str = "services"          # "services", "storm", "flapping", "command", "orphans"
 
 
 class Place:
@@ -37,7 +39,8 @@ class Run(contextlib.AbstractContextManager):
         self.peer, self.scene, self.n = peer, scene, scene.n
         self.dir = Path(tempfile.mkdtemp(dir=Place.scratch))
         self.scan, self.fifo = self.dir / "scan", self.dir / "fifo"
-        self.records = []           # (ns, id, kind)
+        self.records = []           # (ns, id, kind); but of the flapping one only how many:
+        self.flaps = 0
         self.at = {}                # what inns said: exec, pid, end
         self._inns = self._pidfd = None
         os.mkfifo(self.fifo)
@@ -95,7 +98,8 @@ class Run(contextlib.AbstractContextManager):
         if self.scene.kind == "command":
             return [Place.helper("svc")]
         storm = self.scene.kind == "orphans" or (self.scene.kind == "storm" and ident == 0)
-        return [Place.helper("storm" if storm else "svc"), f"{self.fifo},{ident}"]
+        mark = "!" if self.scene.kind == "flapping" and ident == 0 else ""
+        return [Place.helper("storm" if storm else "svc"), f"{self.fifo},{ident}{mark}"]
 
     def said(self):
         return (self.dir / "output").read_text(errors="replace").strip()[-300:]
@@ -110,7 +114,11 @@ class Run(contextlib.AbstractContextManager):
     def _listen(self):
         with contextlib.suppress(BlockingIOError):
             while True:
-                self.records += RECORD.iter_unpack(os.read(self._reader, 4096 * RECORD.size))
+                for record in RECORD.iter_unpack(os.read(self._reader, 4096 * RECORD.size)):
+                    if record[2] == ord("F"):
+                        self.flaps += 1
+                    else:
+                        self.records.append(record)
 
     def times(self, kind):
         self._listen()
@@ -133,7 +141,8 @@ class Run(contextlib.AbstractContextManager):
 
     def started(self):
         """Milliseconds until the last service's first instruction."""
-        self._await("start", lambda: len(self.times("S")) == self.n,
+        steady = self.n - (self.scene.kind == "flapping")
+        self._await("start", lambda: len(self.times("S")) == steady,
                     0.02 if self.n > 1 else 0.005)
         return (max(self.times("S").values()) - self.at["exec"]) / 1e6
 
@@ -160,8 +169,44 @@ class Run(contextlib.AbstractContextManager):
         seen = {chr(kind): (ns, number) for ns, number, kind in self.records}
         return ((seen["D"][0] - seen["G"][0]) / 1e6, seen["C"][0] / 1e6, seen["C"][1], seen["D"][1])
 
+    def flaps_a_second(self, seconds=2):
+        self._listen()
+        before, end = self.flaps, time.monotonic() + seconds
+        while time.monotonic() < end:       # the FIFO must not get full
+            time.sleep(0.05)
+            self._listen()
+        return (self.flaps - before) / seconds
+
+    def asked(self, ident=None):
+        """Milliseconds until there is an answer about one service, or about all."""
+        begin = time.monotonic_ns()
+        answer = self.peer.ask(self, ident)
+        end = time.monotonic_ns()
+        alive = 1 if ident is not None else self.n - 3  # not so: the flapping, two just restarted
+        if self.peer.alive and answer.count(self.peer.alive) < alive:
+            raise RuntimeError(f"its answer was: {answer[-200:].decode(errors='replace')}")
+        return (end - begin) / 1e6
+
+    @contextlib.contextmanager
+    def being_asked(self):
+        """Somebody asks about all, again and again."""
+        over = threading.Event()
+
+        def ask():
+            while not over.is_set():
+                self.asked()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            try:
+                yield
+            finally:
+                over.set()
+            asking.result()
+
     def restarted(self, ident, pid):
         """Milliseconds from a kill to the replacement's first instruction."""
+        self._listen()          # a full FIFO takes no record
         killed = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
         self._await("restart", lambda: self.times("S")[ident] > killed, 0.003)
@@ -190,10 +235,11 @@ class Run(contextlib.AbstractContextManager):
         return [pid for pid, exe in self._processes() if exe not in ours]
 
     def services(self):
-        """Pid of each service by its number."""
-        return {int(read(f"/proc/{pid}/cmdline").split("\0")[1].rsplit(",", 1)[-1]): pid
-                for pid, exe in self._processes()
-                if exe in (Place.helper("svc"), Place.helper("storm"))}
+        """Pid of each service by its number; but not of the flapping one."""
+        found = ((read(f"/proc/{pid}/cmdline").split("\0"), pid) for pid, exe in self._processes()
+                 if exe in (Place.helper("svc"), Place.helper("storm")))
+        numbers = ((words[1].rsplit(",", 1)[-1], pid) for words, pid in found if len(words) > 1)
+        return {int(number): pid for number, pid in numbers if number.isdigit()}
 
 
 def remove_cgroups(path, keep=False):

@@ -1,6 +1,7 @@
 /* The service that every supervisor under test runs.
  *
  * svc FIFO,ID    one argument, so that "#!/path/svc FIFO,ID" is a run script without a shell
+ * svc FIFO,ID!   writes its record and exits
  * svc            exits at once
  *
  * Writes a record to FIFO when it starts, waits for SIGTERM, writes another and exits with 0.
@@ -30,7 +31,7 @@ static long call(long number, long a, long b, long c, long d)
 struct record {
     uint64_t ns; /* CLOCK_MONOTONIC */
     uint32_t id;
-    uint32_t kind; /* 'S' started, 'T' got SIGTERM */
+    uint32_t kind; /* 'S' started, 'T' got SIGTERM, 'F' started and exits */
 };
 
 static uint64_t now(void)
@@ -55,11 +56,11 @@ static char *last_comma(char *argument)
     return comma;
 }
 
-static uint32_t number(const char *digits)
+static uint32_t number(const char **digits)
 {
     uint32_t n = 0;
-    while (*digits)
-        n = n * 10 + (uint32_t)(*digits++ - '0');
+    while (**digits >= '0' && **digits <= '9')
+        n = n * 10 + (uint32_t)(*(*digits)++ - '0');
     return n;
 }
 
@@ -69,12 +70,15 @@ static int serve(uint64_t started, char **argv)
     if (!argv[0] || !argv[1])
         return 0;
     char *comma = last_comma(argv[1]);
-    uint32_t id = number(comma + 1);
+    const char *digits = comma + 1;
+    uint32_t id = number(&digits);
     call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&term, 0, sizeof term);
     *comma = 0;
     long fifo = call(SYS_openat, AT_FDCWD, (long)argv[1], O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
     *comma = ','; /* the bench tells services apart by /proc/PID/cmdline */
-    report(fifo, started, id, 'S');
+    report(fifo, started, id, *digits == '!' ? 'F' : 'S');
+    if (*digits == '!')
+        return 0;
     while (call(SYS_rt_sigtimedwait, (long)&term, 0, 0, sizeof term) != SIGTERM)
         ;
     report(fifo, now(), id, 'T');
