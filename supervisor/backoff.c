@@ -31,6 +31,14 @@ void backoff_started(const struct conf *c, struct tries *t, msec now)
     t->recent[t->starts++] = (uint32_t)now;
 }
 
+/* A start is dated by the end of its millisecond, so it may lie in what is yet to come. */
+static msec since(uint32_t start, msec now)
+{
+    uint32_t passed = (uint32_t)now - start;
+
+    return passed == UINT32_MAX ? 0 : (msec)passed;
+}
+
 static bool over_limit(const struct conf *c, const struct tries *t, msec now)
 {
     unsigned keep = kept(c);
@@ -41,7 +49,7 @@ static bool over_limit(const struct conf *c, const struct tries *t, msec now)
     span = (unsigned)c->restart.limit == keep
                ? c->restart.window
                : (msec)((double)c->restart.window * keep / (double)c->restart.limit);
-    return (msec)((uint32_t)now - t->recent[t->starts - keep]) < span;
+    return since(t->recent[t->starts - keep], now) < span;
 }
 
 /* Spreads those who fail together; the same for the same service and life. */

@@ -329,7 +329,7 @@ in_python() { # FILE beside this one: it goes on and ends with lib.py
     local python
     # A python3 that comes first in PATH need not be the one of the distribution.
     for python in python3 /usr/bin/python3; do
-        ! "$python" -c 'import pexpect' 2>/dev/null || break
+        ! "${DENIED[@]}" "$python" -c 'import pexpect' 2>/dev/null || break
         python=
     done
     if [ -z "$python" ]; then

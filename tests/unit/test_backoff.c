@@ -254,6 +254,18 @@ static void test_window_edge(void **state)
     }
 }
 
+/* The fork was dated a moment later than the death that follows. */
+static void test_limit_of_one_that_dies_at_once(void **state)
+{
+    struct tries t = {0};
+    msec next;
+
+    (void)state;
+    conf->restart.limit = 1;
+    backoff_started(conf, &t, 1001);
+    assert_int_equal(backoff_after(conf, &t, false, 1001, 1000, &next), BACKOFF_GIVE_UP);
+}
+
 static void test_limit_zero_is_none(void **state)
 {
     (void)state;
@@ -370,6 +382,7 @@ int main(void)
         TEST(test_healthy_forgets),
         TEST(test_limit_is_exact),
         TEST(test_window_edge),
+        TEST(test_limit_of_one_that_dies_at_once),
         TEST(test_limit_zero_is_none),
         TEST(test_limit_as_a_rate),
         TEST(test_limit_changes),
