@@ -152,6 +152,7 @@ static void spawn(struct world *w, struct service *s)
     l->leader = 0;
     l->told_step = 0;
     l->told_tick = 0;
+    l->reload_failed = false;
     act_save(w, s);
     fact.pid = act_start_child(w, s, s->preparing ? s->conf->before_start : s->conf->command,
                                CHILD_MAIN, &fact);

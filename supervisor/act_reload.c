@@ -7,10 +7,16 @@
 #include "tend/process.h"
 #include "tend/world.h"
 
-static bool can_reload(const struct service *s)
+static bool is_there(const struct service *s)
 {
     return s->executed && !s->preparing &&
            (s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING);
+}
+
+int act_can_reload(const struct world *w, const struct service *s)
+{
+    errno = !is_there(s) ? ESRCH : world_life(w, s)->reload_pid ? EBUSY : 0;
+    return errno ? -1 : 0;
 }
 
 static int send(struct world *w, struct service *s)
@@ -43,14 +49,12 @@ static int start(struct world *w, struct service *s)
 
 int act_reload(struct world *w, struct service *s)
 {
-    struct life *l = world_life(w, s);
     int result;
 
-    errno = !can_reload(s) ? ESRCH : l->reload_pid ? EBUSY : 0;
-    if (errno)
+    if (act_can_reload(w, s))
         return -1;
     result = s->conf->reload.command ? start(w, s) : send(w, s);
-    l->reload_failed = result != 0;
+    world_life(w, s)->reload_failed = result != 0;
     return result;
 }
 
@@ -86,7 +90,7 @@ void act_end_reloads(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         struct service *s = w->engine.graph.at[i];
-        if (s && w->lives[i].reload_pid && !w->lives[i].reload_killed && !can_reload(s))
+        if (s && w->lives[i].reload_pid && !w->lives[i].reload_killed && !is_there(s))
             end(w, s);
     }
 }

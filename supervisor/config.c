@@ -5,16 +5,34 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tend/inherited.h"
 #include "tend/load.h"
 #include "tend/log.h"
 #include "tend/process.h"
 #include "tend/world.h"
 
-enum { REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024 };
+enum { REPLY_MAX = 64 * 1024 * 1024, CHUNK = 256 * 1024, ANSWER_FD = STDERR_FILENO + 1 };
 
 static void child(struct world *w, int out) __attribute__((noreturn));
+
+static void close_ours(int fd)
+{
+    if (fd > ANSWER_FD)
+        close(fd);
+}
+
+/* It would keep open what only we are to hold; and with the other end of its own pipe it would not
+ * be told that we are gone. */
+static void keep_only(int out)
+{
+    if (dup2(out, ANSWER_FD) < 0)
+        _exit(2);
+    if (syscall(SYS_close_range, ANSWER_FD + 1, ~0u, 0))
+        inherited_or_ours_each(close_ours);
+}
 
 /* A child of ours in a session of its own, so that no signal from a terminal cuts it short. */
 static void child(struct world *w, int out)
@@ -22,11 +40,11 @@ static void child(struct world *w, int out)
     sigset_t none;
 
     sigemptyset(&none);
-    serve_leave(w);
+    keep_only(out);
     setsid();
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_NOFILE, &w->common.nofile);
-    _exit(load_child(w->paths, out));
+    _exit(load_child(w->paths, ANSWER_FD));
 }
 
 static int begin(struct world *w)
@@ -147,6 +165,7 @@ int config_take(struct world *w, struct conf_set *set)
         w->lives[i].unsaved = w->engine.graph.at[i] != NULL;
     w->has_main = has_main;
     w->supervisor = set->supervisor;
+    w->supervisor.group = NULL; /* it goes with the set */
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
     serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
@@ -257,6 +276,8 @@ void config_late(struct world *w, pid_t loader)
     refuse(w, "system", why);
     if (!w->load_again)
         return;
+    if (w->again_takes)
+        log_warnx("config: nor for the reload that was asked for meanwhile");
     w->load_again = w->again_takes = false;
     w->load++;
     serve_load_end(w, "system", why);

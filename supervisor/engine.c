@@ -279,8 +279,7 @@ void engine_hurry(struct engine *e, msec now)
 void engine_members(struct engine *e, struct service *s, unsigned members, msec now)
 {
     s->members = members;
-    if (service_gone(s) && !(s->pending & ACTION_COMMAND) &&
-        (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING || s->state == SERVICE_STUCK))
+    if (service_gone(s) && !(s->pending & ACTION_COMMAND) && service_is_ending(s))
         engine_event(e, s, EVENT_GONE, now, NULL);
 }
 

@@ -42,17 +42,12 @@ static void set_what(struct history_record *r, const struct service *s)
         snprintf(r->what, sizeof r->what, "...%s", path + n - (sizeof r->what - 4));
 }
 
-static bool is_stop(enum service_state state)
-{
-    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
-}
-
 /* How long what came to an end with this change had lasted: a stop, or a life or the start of one.
  */
 static msec age_of(const struct engine_change *c)
 {
     const struct service *s = c->service;
-    msec stop = is_stop(c->from) ? c->now - s->stop_began : 0;
+    msec stop = service_state_is_ending(c->from) ? c->now - s->stop_began : 0;
 
     switch (c->to) {
     case SERVICE_RUNNING:
@@ -205,7 +200,7 @@ static void put_stopping(struct text *t, const struct history_record *r)
 
 static bool was_stopping(const struct history_record *r)
 {
-    return is_stop((enum service_state)r->from);
+    return service_state_is_ending((enum service_state)r->from);
 }
 
 static void put_down(struct text *t, const struct history_record *r)

@@ -6,17 +6,12 @@
 
 /* ---- from the engine ---- */
 
-static bool is_ending(enum service_state state)
-{
-    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
-}
-
 static bool is_over(const struct engine_change *c)
 {
     if (c->impossible)
         return false;
-    return c->event == EVENT_NO_FORK ||
-           (is_ending(c->from) && !is_ending(c->to) && c->service->last_pid);
+    return c->event == EVENT_NO_FORK || (service_state_is_ending(c->from) &&
+                                         !service_state_is_ending(c->to) && c->service->last_pid);
 }
 
 bool history_death(const struct engine_change *c, struct history_record *r)

@@ -1,5 +1,6 @@
 #include "tend/loop.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -71,6 +72,9 @@ int loop_wait(struct loop *l, msec now, msec deadline, struct loop_event *events
     int room = max < (int)ARRAY_SIZE(ready) ? max : (int)ARRAY_SIZE(ready);
     int n = epoll_wait(l->epoll, ready, room, timeout(now, deadline));
 
+    /* we were stopped: what came meanwhile comes before the deadlines that passed meanwhile */
+    if (n < 0 && errno == EINTR)
+        n = epoll_wait(l->epoll, ready, room, 0);
     for (int i = 0; i < n; i++)
         events[i] =
             (struct loop_event){(uint32_t)(ready[i].data.u64 >> 32), (uint32_t)ready[i].data.u64};

@@ -78,7 +78,7 @@ static void make_absolute(char **path, const char *here)
 {
     char *absolute;
 
-    if (!*path || **path == '/' || !here ||
+    if (!*path || **path == '/' || !**path || !here ||
         asprintf(&absolute, "%s/%s", strcmp(here, "/") != 0 ? here : "", *path) < 0)
         return;
     free(*path);
@@ -89,7 +89,10 @@ static void make_absolute(char **path, const char *here)
 static void leave_folder(struct options *o)
 {
     char *here = getcwd(NULL, 0);
+    const char *runtime = getenv("TEND_RUNTIME");
 
+    if (!o->runtime && runtime && *runtime)
+        o->runtime = strdup(runtime);
     for (size_t i = 0; i < o->n_paths; i++)
         make_absolute(&o->paths[i], here);
     make_absolute(&o->runtime, here);

@@ -88,7 +88,7 @@ static void note_ending(struct world *w, const struct engine_change *c)
     e->took = c->now - s->stop_began;
     e->exit = s->last_exit;
     e->stuck = c->to == SERVICE_STUCK;
-    e->any = c->from == SERVICE_STOPPING || c->from == SERVICE_KILLING || c->from == SERVICE_STUCK;
+    e->any = service_state_is_ending(c->from);
 }
 
 /* As a shell would. */

@@ -96,17 +96,17 @@ struct line {
     unsigned told;
 };
 
-static void put_process(void *self, const struct process_stat *p)
+static bool put_process(void *self, const struct process_stat *p)
 {
     struct line *l = self;
     char command[32], where[64];
 
-    if (l->told++ >= TOLD_PROCESSES)
-        return;
+    l->told++;
     observe_read_word(l->w, p->pid, "comm", command, sizeof command);
     observe_read_where(l->w, p->pid, where, sizeof where);
     text_put(l->text, "%spid %d (%s) %c%s%s", l->told == 1 ? " (" : ", ", (int)p->pid, command,
              p->state, *where ? " in " : "", where);
+    return l->told < TOLD_PROCESSES;
 }
 
 static void put_processes(struct text *l, struct world *w, const struct service *s)

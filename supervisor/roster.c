@@ -31,9 +31,7 @@ void roster_open(struct world *w)
 /* Its main process is gone, but not yet everything. */
 static bool waits_for_end(const struct service *s)
 {
-    return s && s->pid == 0 &&
-           (s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING ||
-            s->state == SERVICE_STUCK);
+    return s && s->pid == 0 && service_is_ending(s);
 }
 
 /* ---- attribution ---- */
@@ -280,23 +278,22 @@ bool roster_strangers(struct world *w)
     return w->proc < 0 || find_unknown(w) != 0 || (guests && has_guest(w));
 }
 
-/* One that is dead already waits for its parent, not we for it. */
-static void show_other(struct world *w, pid_t pid,
-                       void (*show)(void *self, const struct process_stat *), void *self)
+struct showing {
+    struct world *w;
+    roster_show *show;
+    void *self;
+    unsigned looks; /* that are left */
+};
+
+/* Of those that are not in the wait table, one that is dead already waits for its parent, not we
+ * for it. False: enough. */
+static bool show_one(struct showing *s, pid_t pid, bool own)
 {
     struct process_stat p;
 
-    if (members_stat(w->proc, pid, &p) == 0 && is_alive(&p))
-        show(self, &p);
-}
-
-static void show_own(struct world *w, pid_t pid,
-                     void (*show)(void *self, const struct process_stat *), void *self)
-{
-    struct process_stat p;
-
-    if (pid && members_stat(w->proc, pid, &p) == 0)
-        show(self, &p);
+    if (!pid || members_stat(s->w->proc, pid, &p) || (!own && !is_alive(&p)))
+        return s->looks > 0 && s->looks--;
+    return s->show(s->self, &p);
 }
 
 static bool is_unknown_of(const struct world *w, const struct service *s,
@@ -309,22 +306,21 @@ static bool is_unknown_of(const struct world *w, const struct service *s,
     return !l || w->entrypoint || is_kin(l, p);
 }
 
-void roster_each(struct world *w, const struct service *s,
-                 void (*show)(void *self, const struct process_stat *), void *self)
+void roster_each(struct world *w, const struct service *s, roster_show *show, void *self)
 {
+    struct showing all = {w, show, self, 64};
     const struct life *l = s ? world_life(w, s) : NULL;
+    bool more = true;
 
     roster_open(w);
-    if (l) {
-        show_own(w, s->pid, show, self);
-        show_own(w, s->command, show, self);
-        show_own(w, l->reload_pid, show, self);
-    }
-    for (unsigned i = 0; l && i < l->members.n; i++)
-        show_other(w, l->members.at[i].pid, show, self);
-    for (size_t i = 0; i < w->n_unknown; i++)
+    if (l)
+        more = show_one(&all, s->pid, true) && show_one(&all, s->command, true) &&
+               show_one(&all, l->reload_pid, true);
+    for (unsigned i = 0; more && l && i < l->members.n; i++)
+        more = show_one(&all, l->members.at[i].pid, false);
+    for (size_t i = 0; more && i < w->n_unknown; i++)
         if (is_unknown_of(w, s, &w->unknown[i]))
-            show_other(w, w->unknown[i].pid, show, self);
+            more = show_one(&all, w->unknown[i].pid, false);
 }
 
 void roster_woken(struct world *w)
@@ -356,7 +352,8 @@ static void feed(struct world *w, struct service *s, unsigned members)
         if (s->state == SERVICE_KILLING && s->killed)
             roster_tell(w, s, SIGKILL, UINT64_MAX);
     } else {
-        members_free(&l->members);
+        if (!l->reload_pid && !s->command) /* what is below these comes to us when they end */
+            members_free(&l->members);
         drop_leader(l);
     }
     engine_members(&w->engine, s, members + (l->reload_pid != 0), w->now);

@@ -1,6 +1,7 @@
 /* The clients of the control socket: who comes in, whose turn it is, and that nobody is waited
  * for. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,14 +11,31 @@
 
 /* What one turn does for clients, so that it does not keep it from its services. */
 enum { ACCEPTS_IN_A_TURN = 32, BYTES_IN_A_TURN = 64 * 1024 };
-/* A look at a service costs about as much as so many bytes of a reply. */
-enum { BYTES_OF_A_LOOK = 16 };
+enum { LAST_EVENTS_TIME = 200 };
+/* A look at a service costs about as much as so many bytes of a reply; a request besides. */
+enum { BYTES_OF_A_LOOK = 16, LOOKS_OF_A_REQUEST = 16 };
+
+void serve_charge(struct world *w, size_t looks)
+{
+    w->served += looks * BYTES_OF_A_LOOK;
+}
+
+bool serve_is_enough(const struct world *w)
+{
+    return w->served >= BYTES_IN_A_TURN;
+}
 
 /* ---- the socket ---- */
 
 static void unwatch(void *loop, int fd)
 {
     loop_remove(loop, fd);
+}
+
+static void no_socket(struct world *w)
+{
+    log_warn("%s/control: nobody can ask or steer", w->runtime.path);
+    control_close(&w->control, w->runtime.dir);
 }
 
 static void listen_again(struct world *w)
@@ -27,9 +45,10 @@ static void listen_again(struct world *w)
     w->accepts = true;
     if (control_open(&w->control, w->runtime.dir, w->group) ||
         loop_add(&w->loop, w->control.socket, SOURCE_CONTROL, 0))
-        log_warn("%s/control: nobody can ask or steer", w->runtime.path);
+        no_socket(w);
     else if (w->control.group != w->group)
         log_warnx("%s/control: not for the group: it could not be set", w->runtime.path);
+    w->was_open |= w->control.socket >= 0;
 }
 
 /* While there is no descriptor for whoever waits, it would wake us for ever. */
@@ -90,7 +109,8 @@ void serve_set_group(struct world *w, bool has_group, gid_t group)
 
 static void forget(struct world *w, struct serving *s)
 {
-    w->followers -= s->any && s->request.verb == REQUEST_EVENTS && s->request.follow;
+    w->followers -=
+        s->stage != SERVE_NOTHING && s->request.verb == REQUEST_EVENTS && s->request.follow;
     serve_leave_load(s);
     *s = (struct serving){0};
 }
@@ -159,7 +179,7 @@ static void finish(struct world *w, struct client *c, struct serving *s)
     *s = next;
     c->waits = false;
     control_done(c, w->now);
-    w->again = w->again || c->n_in > 0;
+    w->serves_on = w->serves_on || c->n_in > 0;
 }
 
 /* The next request of it, where the one before was answered. */
@@ -169,14 +189,16 @@ static void take(struct world *w, struct client *c, struct serving *s)
     struct text error = {reply, 0, sizeof reply};
     size_t n;
 
-    if (s->any || !control_room(c, ANSWER_MAX).at || !(line = control_line(c, &n)))
+    if (s->stage != SERVE_NOTHING || !control_room(c, ANSWER_MAX).at ||
+        !(line = control_line(c, &n)))
         return;
+    serve_charge(w, LOOKS_OF_A_REQUEST);
     if (!request_parse(line, n, &s->request, &error)) {
         refuse(c, &error);
         finish(w, c, s);
         return;
     }
-    s->any = true;
+    s->stage = SERVE_HELD;
     serve_rewind(s);
     w->followers += s->request.verb == REQUEST_EVENTS && s->request.follow;
 }
@@ -194,9 +216,12 @@ static void carry_out(struct world *w, struct client *c, struct serving *s)
     struct text error = {reply, 0, sizeof reply};
 
     take(w, c, s);
-    if (!s->any || s->done || !may_do(w, s))
+    if (s->stage != SERVE_HELD)
         return;
-    s->done = true;
+    c->waits = !may_do(w, s);
+    if (c->waits)
+        return;
+    s->stage = SERVE_REPLYING;
     if (!serve_do(w, c, s, &error)) {
         refuse(c, &error);
         finish(w, c, s);
@@ -221,6 +246,7 @@ void serve_take(struct world *w, const struct loop_event *events, int n)
 {
     int stale;
 
+    w->served = 0;
     if (w->control.n > 0)
         read_clients(w, events, n);
     while ((stale = control_expired(&w->control, w->now)) >= 0)
@@ -229,9 +255,15 @@ void serve_take(struct world *w, const struct loop_event *events, int n)
         if (events[i].kind == SOURCE_CONTROL)
             come_in(w);
     watch_socket(w);
-    for (unsigned i = 0; i < CONTROL_CLIENTS && w->control.n > 0; i++)
-        if (w->control.at[i].fd >= 0)
-            carry_out(w, &w->control.at[i], serving_of(w, i));
+    for (unsigned i = 0; i < CONTROL_CLIENTS && w->control.n > 0; i++) {
+        unsigned place = (w->first_served + i) % CONTROL_CLIENTS;
+        if (serve_is_enough(w)) {
+            w->serves_on = true;
+            return;
+        }
+        if (w->control.at[place].fd >= 0)
+            carry_out(w, &w->control.at[place], serving_of(w, place));
+    }
 }
 
 /* ---- answers ---- */
@@ -261,9 +293,10 @@ static bool is_in_vain(const struct world *w, struct client *c, const struct ser
 
 static void go_on(struct world *w, struct client *c, struct serving *s)
 {
-    enum serve_outcome outcome = SERVE_WAITS;
+    enum serve_outcome outcome;
 
-    if (!s->done || !control_room(c, ANSWER_MAX).at || (c->waits && !has_news(w, s)))
+    if (s->stage != SERVE_REPLYING || !control_room(c, ANSWER_MAX).at ||
+        (c->waits && !has_news(w, s)))
         return;
     outcome = is_in_vain(w, c, s) ? SERVE_OVER : serve_reply(w, c, s);
     c->waits = outcome == SERVE_WAITS;
@@ -284,44 +317,39 @@ static void set_interest(struct world *w, unsigned place, struct serving *s)
     loop_want(&w->loop, c->fd, SOURCE_CLIENT, place, reads, writes);
 }
 
-/* Returns what it cost, in bytes of replies. */
-static size_t serve(struct world *w, unsigned place)
+static void serve(struct world *w, unsigned place)
 {
     struct client *c = &w->control.at[place];
     struct serving *s = serving_of(w, place);
-    size_t before = c->n_out - c->sent, cost;
+    size_t before = c->n_out - c->sent;
 
-    s->looked = 0;
-    if (s->any)
-        go_on(w, c, s);
-    cost = s->looked * BYTES_OF_A_LOOK + c->n_out - c->sent - before;
+    go_on(w, c, s);
+    w->served += c->n_out - c->sent - before;
     if (c->refused == NEVER) /* else the loop tells when it reads on */
         control_write(c, w->now);
     if (control_is_over(c)) {
         drop(w, place);
-        return cost;
+        return;
     }
-    if (s->any && s->done && !c->waits && !control_has_output(c))
-        w->again = true;
+    if (s->stage == SERVE_REPLYING && !c->waits && !control_has_output(c))
+        w->serves_on = true;
     set_interest(w, place, s);
-    return cost;
 }
 
+/* Who had to wait for the next turn is the first in it. */
 void serve_answer(struct world *w)
 {
     unsigned first = w->first_served;
-    size_t bytes = 0;
 
-    if (w->control.n == 0)
-        return;
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+    w->served = 0;
+    for (unsigned i = 0; i < CONTROL_CLIENTS && w->control.n > 0; i++) {
         unsigned place = (first + i) % CONTROL_CLIENTS;
         if (w->control.at[place].fd < 0)
             continue;
-        bytes += serve(w, place);
-        if (bytes >= BYTES_IN_A_TURN) {
+        serve(w, place);
+        if (serve_is_enough(w)) {
             w->first_served = (place + 1) % CONTROL_CLIENTS;
-            w->again = true;
+            w->serves_on = true;
             return;
         }
     }
@@ -344,7 +372,8 @@ void serve_followers(struct world *w)
     for (unsigned i = 0; w->followers && i < CONTROL_CLIENTS; i++) {
         struct client *c = &w->control.at[i];
         struct serving *s = c->fd >= 0 ? serving_of(w, i) : NULL;
-        if (!s || !s->any || s->request.verb != REQUEST_EVENTS || !s->request.follow)
+        if (!s || s->stage == SERVE_NOTHING || s->request.verb != REQUEST_EVENTS ||
+            !s->request.follow)
             continue;
         tell_all(w, c, s);
     }
@@ -357,34 +386,49 @@ msec serve_deadline(const struct world *w)
 
 /* ---- the end ---- */
 
-void serve_leave(struct world *w)
-{
-    if (w->control.socket >= 0)
-        close(w->control.socket);
-    for (unsigned i = 0; w->control.n && i < CONTROL_CLIENTS; i++)
-        if (w->control.at[i].fd >= 0)
-            close(w->control.at[i].fd);
-    if (w->runtime.lock >= 0)
-        close(w->runtime.lock);
-}
-
 /* Held until the first config would come. */
 static void refuse_held(struct world *w)
 {
     for (unsigned i = 0; w->control.n && i < CONTROL_CLIENTS; i++) {
         struct client *c = &w->control.at[i];
         struct serving *s = c->fd >= 0 ? serving_of(w, i) : NULL;
-        if (!s || !s->any || s->done || !control_room(c, ANSWER_MAX).at)
+        if (!s || s->stage != SERVE_HELD || !control_room(c, ANSWER_MAX).at)
             continue;
         refuse_ending(c);
         control_write(c, w->now);
     }
 }
 
-void serve_close(struct world *w)
+/* Who follows and has not been told everything, at most n of them. */
+static nfds_t find_late(struct world *w, struct pollfd *late, nfds_t n)
+{
+    nfds_t found = 0;
+
+    for (unsigned i = 0; w->followers && i < CONTROL_CLIENTS && found < n; i++) {
+        const struct client *c = &w->control.at[i];
+        if (c->fd >= 0 && w->serving[i].stage == SERVE_REPLYING && control_has_output(c))
+            late[found++] = (struct pollfd){.fd = c->fd, .events = POLLOUT};
+    }
+    return found;
+}
+
+/* The last events are worth a moment of our end, and no more. */
+static void tell_last_events(struct world *w, msec limit)
+{
+    struct pollfd late[CONTROL_CLIENTS];
+    msec end = loop_now() + limit, left;
+    nfds_t n;
+
+    serve_followers(w);
+    while ((n = find_late(w, late, CONTROL_CLIENTS)) && (left = end - loop_now()) > 0 &&
+           poll(late, n, (int)left) > 0)
+        serve_followers(w);
+}
+
+void serve_close(struct world *w, msec limit)
 {
     if (w->control.n)
-        serve_followers(w);
+        tell_last_events(w, limit < LAST_EVENTS_TIME ? limit : LAST_EVENTS_TIME);
     refuse_held(w);
     control_close(&w->control, w->runtime.dir);
     runtime_close(&w->runtime);

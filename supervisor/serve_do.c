@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tend/log.h"
 #include "tend/process.h"
 #include "tend/serve.h"
 #include "tend/units.h"
+
+/* Requests of the group that are told in so many msec. */
+enum { TOLD_REQUESTS = 20, TOLD_TIME = 10000 };
 
 /* What is on its way out of the config may be asked about and stopped, not started. */
 static bool starts(enum request_verb verb)
@@ -13,23 +17,49 @@ static bool starts(enum request_verb verb)
     return verb == REQUEST_START || verb == REQUEST_RESTART;
 }
 
+static bool know(struct world *w, const struct request *r, const char *name, struct text *error)
+{
+    const struct graph *g = &w->engine.graph;
+    const struct service *s = graph_find_any(g, name);
+
+    if (!s)
+        serve_error(error, "unknown", name, "no service is called %s", name);
+    else if (starts(r->verb) && !graph_find(g, name))
+        serve_error(error, "unknown", name, "%s is on its way out of the config", name);
+    else if (world_life(w, s)->asked == w->requests)
+        serve_error(error, "usage", name, "%s is named twice", name);
+    else
+        return true;
+    return false;
+}
+
 /* Nothing is done where one of the names is unknown. */
 static bool know_all(struct world *w, struct serving *s, struct text *error)
 {
-    const struct graph *g = &w->engine.graph;
     const char *name = s->request.names;
 
+    w->requests++;
+    serve_charge(w, s->request.n_names);
     for (unsigned i = 0; i < s->request.n_names; i++, name = request_next_name(name)) {
-        bool leaving = !graph_find(g, name) && graph_find_any(g, name);
-        if (leaving && starts(s->request.verb))
-            serve_error(error, "unknown", name, "%s is on its way out of the config", name);
-        else if (!graph_find_any(g, name))
-            serve_error(error, "unknown", name, "no service is called %s", name);
-        else
-            continue;
-        return false;
+        if (!know(w, &s->request, name, error))
+            return false;
+        world_life(w, graph_find_any(&w->engine.graph, name))->asked = w->requests;
     }
     return true;
+}
+
+/* A member of the group may ask as often as it likes; who reads the log is told of the first. */
+static bool is_told(struct world *w, const struct client *c)
+{
+    if (c->all_rights)
+        return true;
+    if (w->now - w->told_since >= TOLD_TIME) {
+        w->told_since = w->now;
+        w->n_told = 0;
+    }
+    if (w->n_told == TOLD_REQUESTS)
+        log_info("more requests of the group are not told for a while");
+    return w->n_told++ < TOLD_REQUESTS;
 }
 
 /* As many names as there is room for. */
@@ -47,13 +77,15 @@ static void tell(struct world *w, const struct client *c, const struct request *
     }
     if (told < r->n_names)
         text_put(&t, " %s%u %s", told ? "and " : "", r->n_names - told, told ? "more" : "services");
-    observe_request(w, c->uid, c->pid, text);
+    if (is_told(w, c))
+        observe_request(w, c->uid, c->pid, text);
 }
 
 static void wish(struct world *w, struct service *s, enum request_verb verb)
 {
     struct engine *e = &w->engine;
 
+    serve_charge(w, s->n_needs + s->n_needed_by + 1);
     if (verb == REQUEST_STOP)
         engine_event(e, s, EVENT_DOWN, w->now, NULL);
     else
@@ -113,6 +145,15 @@ static bool send(struct world *w, struct client *c, struct serving *s, struct te
     return true;
 }
 
+static bool tell_no_reload(const struct service *service, struct text *error)
+{
+    serve_error(error, errno == ESRCH ? "down" : "system", service_name(service), "%s",
+                errno == ESRCH   ? "it does not run yet"
+                : errno == EBUSY ? "its reload command still runs"
+                                 : strerror(errno));
+    return false;
+}
+
 static bool reload_services(struct world *w, struct client *c, struct serving *s,
                             struct text *error)
 {
@@ -120,15 +161,13 @@ static bool reload_services(struct world *w, struct client *c, struct serving *s
 
     if (!all_live(w, s, error))
         return false;
+    for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
+        if (act_can_reload(w, service))
+            return tell_no_reload(service, error);
     tell(w, c, &s->request, "reload-service");
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
-        if (act_reload(w, service)) {
-            serve_error(error, errno == ESRCH ? "down" : "system", service_name(service), "%s",
-                        errno == ESRCH   ? "it does not run yet"
-                        : errno == EBUSY ? "its reload command still runs"
-                                         : strerror(errno));
-            return false;
-        }
+        if (act_reload(w, service))
+            return tell_no_reload(service, error);
     return true;
 }
 
@@ -143,7 +182,11 @@ static bool load(struct world *w, struct client *c, struct serving *s, struct te
     s->load = config_ask(w, take);
     if (s->load)
         return true;
-    serve_error(error, "system", NULL, "%s", strerror(errno));
+    if (w->lost_loader)
+        serve_error(error, "system", NULL, "the last loading process, pid %d, has not ended yet",
+                    w->lost_loader);
+    else
+        serve_error(error, "system", NULL, "%s", strerror(errno));
     return false;
 }
 

@@ -24,8 +24,8 @@ static bool awaits(const struct world *w, unsigned i)
 {
     const struct serving *s = &w->serving[i];
 
-    return w->control.at[i].fd >= 0 && s->serial == w->control.at[i].serial && s->any &&
-           s->load == w->load && !s->loaded;
+    return w->control.at[i].fd >= 0 && s->serial == w->control.at[i].serial &&
+           s->stage == SERVE_REPLYING && s->load == w->load && !s->loaded;
 }
 
 bool serve_awaits_load(const struct world *w)
@@ -130,19 +130,21 @@ void serve_load_end(struct world *w, const char *code, const char *text)
     struct text error;
 
     w->answers = NULL;
+    if (a && !serve_awaits_load(w))
+        forget(a);
+    if (!serve_awaits_load(w))
+        return;
     if (!a)
         a = &no_memory;
     error = (struct text){a->error, 0, sizeof a->error};
     if (code && a != &no_memory)
         serve_error(&error, code, NULL, "%s", text);
-    for (unsigned i = 0; w->serving && i < CONTROL_CLIENTS; i++)
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (awaits(w, i)) {
             w->serving[i].loaded = a;
             w->serving[i].at = 0;
             a->readers++;
         }
-    if (!a->readers)
-        forget(a);
 }
 
 /* ---- afterwards ---- */

@@ -8,6 +8,8 @@
 
 /* One who waits for another who waits ... */
 enum { WHY_MAX = 16, PROCESSES_MAX = 16, PROCESS_MAX = 384 };
+/* Three files of /proc; to find the next death. */
+enum { LOOKS_OF_A_PROCESS = 64, LOOKS_OF_A_DEATH = 8 };
 
 static_assert(PROCESSES_MAX * PROCESS_MAX <= CONTROL_OUT_MAX, "all of them fit at once");
 
@@ -61,6 +63,7 @@ struct service *serve_service(struct world *w, struct serving *s)
 {
     struct service *found = NULL;
 
+    serve_charge(w, 1);
     if (s->request.n_names)
         while (s->at < s->request.n_names && !(found = graph_find_any(&w->engine.graph, s->name)))
             serve_next(s);
@@ -99,7 +102,7 @@ static bool tell_service(struct world *w, struct client *c, const struct service
 static enum serve_outcome reply_services(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s))
-        if (!tell_service(w, c, service))
+        if (serve_is_enough(w) || !tell_service(w, c, service))
             return SERVE_MORE;
     return over(serve_ok(w, c, "%s", ""));
 }
@@ -109,6 +112,8 @@ static enum serve_outcome reply_ready(struct world *w, struct client *c, struct 
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
         bool counts = service->wanted || s->request.n_names, up = answer_is_up(service);
+        if (serve_is_enough(w))
+            return SERVE_MORE;
         if (counts && !up && !tell_service(w, c, service))
             return SERVE_MORE;
         s->n_wanted += counts;
@@ -122,7 +127,7 @@ static enum serve_outcome reply_ready(struct world *w, struct client *c, struct 
 static enum serve_outcome reply_graph(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
-        if (s->edge == 0 && !tell_service(w, c, service))
+        if (serve_is_enough(w) || (s->edge == 0 && !tell_service(w, c, service)))
             return SERVE_MORE;
         for (s->edge += s->edge == 0; s->edge <= service->n_needs; s->edge++) {
             struct text t = control_room(c, ANSWER_MAX);
@@ -177,7 +182,6 @@ static enum answer_reached walk(struct world *w, struct serving *s, struct text 
 
     for (serve_rewind(s); (service = awaited(w, s, &any), any); serve_next(s)) {
         enum answer_reached r = reached(w, service, s->request.goal, why);
-        s->looked++;
         if (r == ANSWER_NEVER)
             return r;
         if (r == ANSWER_NOT_YET)
@@ -252,14 +256,13 @@ struct process_list {
     unsigned n;
 };
 
-static void put_process(void *self, const struct process_stat *p)
+static bool put_process(void *self, const struct process_stat *p)
 {
     struct process_list *l = self;
     char command[32], where[64];
     const char state[] = {p->state, '\0'};
 
-    if (l->n++ >= PROCESSES_MAX)
-        return;
+    serve_charge(l->w, LOOKS_OF_A_PROCESS);
     observe_read_word(l->w, p->pid, "comm", command, sizeof command);
     observe_read_where(l->w, p->pid, where, sizeof where);
     text_put(&l->text, "process");
@@ -269,6 +272,7 @@ static void put_process(void *self, const struct process_stat *p)
     text_word(&l->text, "where", where);
     text_word(&l->text, "command", command);
     text_put(&l->text, "\n");
+    return ++l->n < PROCESSES_MAX;
 }
 
 /* Whom a stop waits for, as of the last look. */
@@ -283,17 +287,13 @@ static bool tell_processes(struct world *w, struct client *c, const struct servi
     return true;
 }
 
-static bool is_ending(const struct service *s)
-{
-    return s->state == SERVICE_STOPPING || s->state == SERVICE_KILLING || s->state == SERVICE_STUCK;
-}
-
-static const struct history_record *last_death(const struct world *w, const struct service *s)
+static const struct history_record *last_death(struct world *w, const struct service *s)
 {
     const struct history_record *r = NULL, *found = NULL;
     uint64_t after = 0;
 
     while ((r = history_deaths_next(&w->deaths, after))) {
+        serve_charge(w, LOOKS_OF_A_DEATH);
         if (!strcmp(r->name, service_name(s)))
             found = r;
         after = r->sequence;
@@ -314,28 +314,35 @@ static bool tell_record(struct client *c, const struct history_record *r)
 
 enum { WHY_CHAIN, WHY_PROCESSES, WHY_DEATH, WHY_END };
 
+/* The service whose place in the chain is s->at is next; false: no room for it now. */
+static bool tell_chain(struct world *w, struct client *c, struct serving *s,
+                       const struct service *first)
+{
+    const struct service *next;
+
+    while (s->at < WHY_MAX && (next = link_of(w, first, s->at))) {
+        serve_charge(w, s->at);
+        if (!tell_service(w, c, next))
+            return false;
+        s->at++;
+    }
+    s->phase = WHY_PROCESSES;
+    return true;
+}
+
 static enum serve_outcome reply_why(struct world *w, struct client *c, struct serving *s)
 {
-    const struct service *first, *last, *next;
+    const struct service *first = graph_find_any(&w->engine.graph, s->request.names), *last;
     const struct history_record *death;
 
-    serve_rewind(s);
-    first = serve_service(w, s);
     if (!first)
         return over(serve_ok(w, c, "%s", ""));
-    for (; s->phase == WHY_CHAIN; s->edge++) {
-        next = s->n_wanted < WHY_MAX ? link_of(w, first, s->n_wanted) : NULL;
-        if (!next)
-            s->phase = WHY_PROCESSES;
-        else if (!tell_service(w, c, next))
-            return SERVE_MORE;
-        else
-            s->n_wanted++;
-    }
-    last = s->n_wanted ? link_of(w, first, s->n_wanted - 1) : NULL;
+    if (s->phase == WHY_CHAIN && !tell_chain(w, c, s, first))
+        return SERVE_MORE;
+    last = link_of(w, first, s->at - 1);
     if (!last)
         last = first;
-    if (s->phase == WHY_PROCESSES && is_ending(last) && !tell_processes(w, c, last))
+    if (s->phase == WHY_PROCESSES && service_is_ending(last) && !tell_processes(w, c, last))
         return SERVE_MORE;
     if (s->phase == WHY_PROCESSES)
         s->phase = WHY_DEATH;
@@ -374,6 +381,8 @@ static enum serve_outcome reply_events(struct world *w, struct client *c, struct
         s->after = s->request.has_after ? s->request.after
                    : s->request.follow  ? w->history.last
                                         : oldest(w);
+        if (s->after > w->history.last) /* of another tend */
+            s->after = 0;
     }
     while ((r = history_next(&w->history, s->after, &missed))) {
         if (missed && !tell_missed(c, missed))
@@ -401,6 +410,9 @@ static enum serve_outcome reply_history(struct world *w, struct client *c, struc
     const struct history_record *r;
 
     while ((r = history_deaths_next(&w->deaths, s->after))) {
+        serve_charge(w, LOOKS_OF_A_DEATH + s->request.n_names);
+        if (serve_is_enough(w))
+            return SERVE_MORE;
         if (is_named(&s->request, r->name) && !tell_record(c, r))
             return SERVE_MORE;
         s->after = r->sequence;

@@ -71,11 +71,13 @@ static void bury_command(struct world *w, struct service *s, pid_t pid,
     world_life(w, s)->unsaved = true;
 }
 
-/* Nor of a reload command. */
+/* Nor of its group is anything of a reload command; who left the group stays a part of the service,
+ * which is seen while its session is known. */
 static void bury_reload(struct world *w, struct service *s, pid_t pid,
                         const struct service_exit *exit)
 {
     act_read_report(w, s, CHILD_RELOAD);
+    roster_refresh(w, s);
     process_signal_group(pid, SIGKILL);
     process_reap(pid);
     child_remove(&w->children, pid);
@@ -280,7 +282,7 @@ static msec next_deadline(struct world *w)
 {
     msec first = engine_deadline(&w->engine), other = child_deadline(&w->children);
 
-    if (w->again || w->zombies)
+    if (w->again || w->zombies || w->serves_on)
         return w->now;
     if (other < first)
         first = other;
@@ -310,7 +312,7 @@ static void turn(struct world *w)
     log_hold();
     w->now = loop_now();
     w->turn++;
-    w->again = n == EVENTS_IN_A_TURN;
+    w->again = w->serves_on = false;
     read_reports(w, events, n);
     n_signals = take_signals(w, signals);
     if (w->zombies && w->entrypoint)
@@ -350,7 +352,7 @@ int turn_run(struct world *w)
     while (!w->over)
         turn(w);
     observe_report(w);
-    serve_close(w);
+    serve_close(w, turn_last_words(w));
     log_drain(turn_last_words(w));
     return turn_exit_status(w);
 }

@@ -54,7 +54,7 @@ static bool is_over(const struct service *s)
 /* Somebody can come and start one. */
 static bool can_be_started(const struct world *w)
 {
-    for (size_t i = 0; serve_is_open(w) && i < w->engine.graph.n; i++) {
+    for (size_t i = 0; serve_was_open(w) && i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
         if (s && s->state == SERVICE_DOWN && !s->doomed)
             return true;
@@ -113,7 +113,8 @@ static void sweep_kill(struct world *w)
 static void sweep_begin(struct world *w)
 {
     w->sweep = SWEEP_TERM;
-    w->sweep_by = w->engine.hurry ? w->now : earlier(w->now + w->supervisor.grace, w->engine.kill_at);
+    w->sweep_by =
+        w->engine.hurry ? w->now : earlier(w->now + w->supervisor.grace, w->engine.kill_at);
     if (!roster_strangers(w))
         w->sweep = SWEEP_OVER;
     else if (w->engine.hurry)

@@ -15,9 +15,10 @@ $(BUILD)/tests/fuzz/fuzz_pack: $(call obj,$(PACK))
 $(BUILD)/tests/unit/test_members: $(call obj,members)
 $(BUILD)/tests/unit/test_cgroup: $(call obj,cgroup cgroup_files cgroup_open)
 $(BUILD)/tests/unit/test_cgroup_oom: $(call obj,cgroup_oom cgroup_files)
-CONTROL := control control_accept control_access control_client text
-$(patsubst %,$(BUILD)/tests/unit/%,test_control test_control_client): $(call obj,$(CONTROL))
+CONTROL := control control_accept control_access control_client control_close text
+$(patsubst %,$(BUILD)/tests/unit/%,test_control test_control_client test_control_descriptors): $(call obj,$(CONTROL))
 $(BUILD)/tests/unit/test_control: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=listen
+$(BUILD)/tests/unit/test_control_descriptors: LDFLAGS += -Wl,--wrap=setsockopt,--wrap=clone
 $(BUILD)/tests/unit/test_runtime: $(call obj,runtime $(CONTROL))
 $(BUILD)/tests/unit/test_runtime: LDFLAGS += -Wl,--wrap=openat
 

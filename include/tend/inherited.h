@@ -6,5 +6,7 @@
 /* Calls each for those that are open and not close-on-exec, as all of ours are. It may close them.
  */
 void inherited_each(void (*each)(int fd));
+/* The same for all that are open. */
+void inherited_or_ours_each(void (*each)(int fd));
 
 #endif

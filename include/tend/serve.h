@@ -6,21 +6,25 @@
 #include "tend/answer.h"
 #include "tend/world.h"
 
+enum serve_stage {
+    SERVE_NOTHING,
+    SERVE_HELD,    /* a request, until there are services */
+    SERVE_REPLYING /* what was to be done is done, or is not */
+};
+
 /* The request of one client that is under way. */
 struct serving {
     uint32_t serial; /* of the client: another one in its place has none yet */
-    bool any;
-    bool done;          /* what was to be done for it is done, or is not: the reply is left */
+    enum serve_stage stage;
     bool reads, writes; /* what the loop waits for */
     struct request request;
     unsigned phase;   /* of its reply */
     size_t at, edge;  /* the place in the names or slots where the reply goes on; its next edge */
     const char *name; /* of request.names, at `at` */
     unsigned n_ready, n_wanted;
-    unsigned looked; /* at services, in this turn */
-    uint64_t after;  /* sequence of the last record that was told */
-    uint64_t seen;   /* of the newest one when there was nothing to tell */
-    uint64_t load;   /* the number of the load that it waits for, 0: none */
+    uint64_t after; /* sequence of the last record that was told */
+    uint64_t seen;  /* of the newest one when there was nothing to tell */
+    uint64_t load;  /* the number of the load that it waits for, 0: none */
     struct load_answer *loaded;
 };
 
@@ -35,6 +39,12 @@ struct service *serve_service(struct world *, struct serving *);
 void serve_next(struct serving *);
 /* Back to the first one. */
 void serve_rewind(struct serving *);
+
+/* What was done in this turn for what clients ask, and then for their answers: a look at a service,
+ * a name or a record counts as some bytes of a reply. Where it is enough, the rest is for the next
+ * turn. */
+void serve_charge(struct world *, size_t looks);
+bool serve_is_enough(const struct world *);
 
 /* serve_do.c: does what is asked; false: it is not done, and *error has the whole reply. */
 bool serve_do(struct world *, struct client *, struct serving *, struct text *error);

@@ -175,6 +175,17 @@ static inline const struct conf *service_latest(const struct service *s)
 /* Has, or may have, a process. */
 bool service_live(const struct service *);
 
+static inline bool service_state_is_ending(enum service_state state)
+{
+    return state == SERVICE_STOPPING || state == SERVICE_KILLING || state == SERVICE_STUCK;
+}
+
+/* Its end is under way. */
+static inline bool service_is_ending(const struct service *s)
+{
+    return service_state_is_ending(s->state);
+}
+
 /* Its pid 0, no command, no member: nothing of it is left. */
 static inline bool service_gone(const struct service *s)
 {

@@ -72,6 +72,7 @@ struct life {
     pid_t reload_pid;    /* the reload command, 0: none runs */
     bool reload_killed;  /* KILL was sent to it */
     bool reload_failed;  /* the last reload did */
+    uint64_t asked;      /* the last request that named it */
 };
 
 /* The end: what belongs to no service is told, then killed. */
@@ -146,9 +147,15 @@ struct world {
     struct serving *serving;     /* by place of the client; NULL: nobody was ever there */
     struct load_answer *answers; /* what the load under way has to say to clients; NULL: nothing */
     unsigned first_served;       /* the client whose turn it is */
-    unsigned followers;          /* clients that are told every event */
-    bool accepts;                /* the loop waits for the next one */
-    gid_t group;                 /* who has part of the rights; (gid_t)-1: nobody */
+    size_t served;               /* what was done for clients in this turn, in bytes */
+    bool serves_on;              /* there is more to be done for them */
+    uint64_t requests;           /* that came; see life.asked */
+    msec told_since;             /* from then on so many requests of the group were told */
+    unsigned n_told;
+    unsigned followers; /* clients that are told every event */
+    bool accepts;       /* the loop waits for the next one */
+    bool was_open;      /* the socket is there, or was until it could not be made anew */
+    gid_t group;        /* who has part of the rights; (gid_t)-1: nobody */
 
     /* the end */
     unsigned interrupts;
@@ -199,6 +206,8 @@ pid_t act_start_child(struct world *, struct service *, char *const *argv, enum 
 void act_save(struct world *, const struct service *);
 
 /* act_reload.c */
+/* Whether it can be reloaded now; -1 with errno as of act_reload. */
+int act_can_reload(const struct world *, const struct service *);
 /* Has the main process read its configuration anew, by the signal or the command of its section
  * `reload`. -1 with errno; ESRCH: there is none that could; EBUSY: the command still runs. */
 int act_reload(struct world *, struct service *);
@@ -225,10 +234,10 @@ unsigned roster_sweep(struct world *, int signal);
 bool roster_strangers(struct world *);
 /* A watched cgroup may have become empty. */
 void roster_woken(struct world *);
-/* Shows all that is known to live of the service as of the last look, those in the wait table
- * first; NULL: of what belongs to none. */
-void roster_each(struct world *, const struct service *,
-                 void (*show)(void *self, const struct process_stat *), void *self);
+/* Shows what is known to live of the service as of the last look, those in the wait table first,
+ * until show has seen enough, or many were looked at; NULL: of what belongs to none. */
+typedef bool roster_show(void *self, const struct process_stat *);
+void roster_each(struct world *, const struct service *, roster_show *, void *self);
 /* Now, in the clock of process_stat.born. */
 uint64_t roster_tick(void);
 
@@ -260,10 +269,10 @@ int serve_open(struct world *, const char *given);
 void serve_again(struct world *);
 /* Before the answer of its socket has gone to anybody: who the group of the clients is. */
 void serve_set_group(struct world *, bool has_group, gid_t);
-/* Whether somebody can come and start what is down. */
-static inline bool serve_is_open(const struct world *w)
+/* Whether somebody can come and start what is down, at the latest when the socket was made anew. */
+static inline bool serve_was_open(const struct world *w)
 {
-    return w->control.socket >= 0;
+    return w->was_open;
 }
 /* Who comes in, what they ask, and what is done for it. */
 void serve_take(struct world *, const struct loop_event *, int n);
@@ -279,10 +288,8 @@ void serve_load_change(void *world, const struct engine_planned *);
 void serve_load_setting(struct world *, const char *key);
 void serve_load_problem(struct world *, const char *problem);
 void serve_load_end(struct world *, const char *code, const char *text);
-/* In a child that goes on without exec: what only we are to hold. */
-void serve_leave(struct world *);
-/* The last events are told, then everybody is left. */
-void serve_close(struct world *);
+/* The last events are told, for which clients have at most so long; then everybody is left. */
+void serve_close(struct world *, msec limit);
 void serve_free(struct world *);
 
 /* observe.c */

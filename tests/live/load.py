@@ -9,7 +9,8 @@ import sys
 import time
 from contextlib import suppress
 
-from clients import descriptors, greeted, must, tell, until
+from clients import greeted, must, tell, until
+from hostile import descriptors
 from reload import NOBODY, main, remove, states, write
 
 
@@ -142,6 +143,13 @@ def loader_of(pid):
         return [int(child) for child in file.read().split()]
 
 
+def is_alive(pid):
+    with suppress(FileNotFoundError, ProcessLookupError):
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            return file.read().rsplit(") ", 1)[1][0] not in "ZX"
+    return False
+
+
 def stop_loader(pid, client, request):
     """Asks, and stops the process that loads; None: it was faster."""
     before = set(loader_of(pid))
@@ -151,9 +159,8 @@ def stop_loader(pid, client, request):
         for child in set(loader_of(pid)) - before:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGSTOP)
-                with open(f"/proc/{child}/stat", encoding="latin-1") as file:
-                    if file.read().rsplit(") ", 1)[1][0] not in "ZX":
-                        return child
+                if is_alive(child):
+                    return child
     return None
 
 
@@ -239,6 +246,16 @@ def until_shutdown(pid, folder):
         must(f"then the end, not {client.got}", client.rest() == [])
 
 
+def tend_killed(pid, folder):
+    """Its answer is more than a pipe holds; nobody will read it."""
+    _, loader = held(pid, folder)
+    os.kill(int(pid), signal.SIGKILL)
+    until("tend is gone", lambda: not is_alive(pid))
+    os.kill(loader, signal.SIGCONT)
+    if not until("the loading process is gone", lambda: not is_alive(loader)):
+        os.kill(loader, signal.SIGKILL)
+
+
 def same_moment(pid, seed):
     """reload, HUP and TERM."""
     dice, all_ = random.Random(int(seed)), [greeted() for _ in range(4)]
@@ -269,6 +286,8 @@ def hung(pid, folder, kind, argument=""):
         os.symlink(argument, f"{folder}/dead.conf")
         client.send("reload\n")
     late.send("plan\n")
+    until("it is in", lambda: greeted().ask("status a")[-1].startswith("ok"))
+    os.kill(int(pid), signal.SIGHUP)
     worst = 0.0
     while time.monotonic() - begin < LIMIT - 1:
         asked = time.monotonic()
@@ -283,7 +302,8 @@ def hung(pid, folder, kind, argument=""):
     must(f"after {took:.1f} s", LIMIT - 1 < took < LIMIT + 10)
     if kind == "dead":
         lines = client.ask("reload")
-        must(f"while it hangs: {lines}", lines[-1].startswith("error code=system "))
+        must(f"while it hangs: {lines}", re.match(
+            r"error code=system text=the last loading process, pid \d+, has not ended", lines[-1]))
         os.remove(f"{folder}/dead.conf")
         with open(folder + "/../flag.server", encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGKILL)
@@ -292,4 +312,4 @@ def hung(pid, folder, kind, argument=""):
 
 if __name__ == "__main__":
     sys.exit(main({scene.__name__: scene for scene in (
-        swapped, untrusted, at_once, vanishes, until_shutdown, same_moment, hung)}))
+        swapped, untrusted, at_once, vanishes, until_shutdown, tend_killed, same_moment, hung)}))

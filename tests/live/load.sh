@@ -51,6 +51,12 @@ ends_loading() {
 }
 in_modes "pid1 subreaper" "F020 a shutdown while the config is loaded: who waits is told" ends_loading
 
+killed_loading() {
+    requests tend_killed
+    end_all 2>/dev/null # what was killed has not ended its services
+}
+run_case subreaper "F020 KILL to tend while the config is loaded: the loading process ends too" killed_loading
+
 same_moment() {
     local i
     for ((i = 1; i <= $(full 50 6); i++)); do
@@ -88,6 +94,7 @@ hung() { # on a file system that has died, or else since it was stopped
         WRAP=()
         requests hung stopped
     fi
+    must "who sent HUP is told" said 'nor for the reload that was asked for meanwhile'
 }
 run_case subreaper "F046 a load that does not go on is given up, and who waits is told" hung
 [ "$(full 1 0)" = 0 ] || run_case subreaper "F046 the same of a load that was stopped" requests hung stopped

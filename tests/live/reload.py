@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import clients
-from clients import descriptors, field, greeted, must, rss, tell, touch, until, without_times
+from clients import field, greeted, must, tell, touch, until, without_times
+from hostile import descriptors, rss
 
 NOBODY = 65534
 FILE_MAX = 256 * 1024
@@ -426,7 +427,7 @@ def main(scenes):
     """Of this file, of one that imports it, or of clients.py."""
     directory, scene, *arguments = sys.argv[1:]
     if scene not in scenes:
-        return clients.main()
+        return clients.main(vars(clients))
     os.chdir(directory)
     scenes[scene](*arguments)
     print("done")
