@@ -168,6 +168,7 @@ int config_take(struct world *w, struct conf_set *set)
     w->supervisor.group = NULL; /* it goes with the set */
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
+    serve_set_limit(w, w->engine.graph.n);
     serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
     w->loaded = true;
     return 0;

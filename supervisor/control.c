@@ -23,14 +23,6 @@ static const char NAME[] = "control";
 #define SO_PASSRIGHTS 83
 #endif
 
-static void close_keeping_errno(int fd)
-{
-    int error = errno;
-
-    close(fd);
-    errno = error;
-}
-
 /* ---- its name ---- */
 
 bool control_is_there(const struct control *c, int dir)
@@ -94,12 +86,14 @@ static int bind_from(int fd, int dir, int here)
  * not search the present folder could not come back to it. */
 static int bind_in(int fd, int dir)
 {
-    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), rc;
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), rc, error;
 
     if (here < 0)
         return bind_path(fd, dir);
     rc = bind_from(fd, dir, here);
-    close_keeping_errno(here);
+    error = errno;
+    close(here);
+    errno = error;
     return rc;
 }
 
@@ -112,8 +106,7 @@ static void check_clients(struct control *c)
 
     for (size_t i = 0; c->at && i < CONTROL_CLIENTS; i++) {
         struct client *e = &c->at[i];
-        if (e->fd >= 0 && !e->all_rights &&
-            control_rights(e->fd, c->group, &peer) == CONTROL_NOTHING)
+        if (e->fd >= 0 && !e->all_rights && control_rights(c, e->fd, &peer) == CONTROL_NOTHING)
             e->closing = e->gone = true;
     }
 }
@@ -146,6 +139,17 @@ int control_set_group(struct control *c, int dir, gid_t group)
 
 /* ---- opening ---- */
 
+/* Who is let in could send us a descriptor whose closing blocks. */
+static bool refuse_descriptors(int fd)
+{
+#ifdef SO_PASSRIGHTS
+    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int)) == 0;
+#else
+    (void)fd;
+    return false;
+#endif
+}
+
 static int open_socket(struct control *c, int dir)
 {
     mode_t umask_before;
@@ -154,10 +158,7 @@ static int open_socket(struct control *c, int dir)
     c->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->socket < 0 || remove_old(dir))
         return -1;
-#ifdef SO_PASSRIGHTS
-    /* Who is let in could send us a descriptor whose closing blocks. */
-    setsockopt(c->socket, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int));
-#endif
+    c->no_passrights = !refuse_descriptors(c->socket);
     umask_before = umask(0177);
     rc = bind_in(c->socket, dir);
     umask(umask_before);
@@ -166,13 +167,19 @@ static int open_socket(struct control *c, int dir)
     return remember_name(c, dir) || listen(c->socket, BACKLOG) ? -1 : 0;
 }
 
+/* Keeps errno. Those who were not accepted yet go with it, and what they sent. */
 static void close_socket(struct control *c)
 {
-    if (c->socket >= 0 && c->before_close)
+    int error = errno;
+
+    if (c->socket < 0)
+        return;
+    if (c->before_close)
         c->before_close(c->arg, c->socket);
-    if (c->socket >= 0)
-        close_keeping_errno(c->socket);
+    shutdown(c->socket, SHUT_RDWR);
+    control_let_go(c, c->socket);
     c->socket = -1;
+    errno = error;
 }
 
 int control_open(struct control *c, int dir, gid_t group)
@@ -185,6 +192,7 @@ int control_open(struct control *c, int dir, gid_t group)
         return -1;
     }
     control_keep_spare(c);
+    control_learn_overflow(c);
     control_set_group(c, dir, group);
     return 0;
 }
@@ -196,6 +204,7 @@ void control_close(struct control *c, int dir)
     if (control_is_there(c, dir))
         unlinkat(dir, NAME, 0);
     close_socket(c);
+    control_let_go_left(c);
     if (c->spare > 0)
         close(c->spare);
     free(c->at);

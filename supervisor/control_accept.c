@@ -9,7 +9,7 @@
 #include "tend/control.h"
 #include "tend/control_access.h"
 
-/* TRIES: so many are sent away, or so much is thrown away, before others get their turn.
+/* TRIES: so many are sent away before others get their turn.
  * KERNEL_OUT: what the kernel keeps of our output for one client; it takes it twice, for its own
  * needs. */
 enum { TRIES = 64, KERNEL_OUT = 32768 };
@@ -26,50 +26,40 @@ void control_keep_spare(struct control *c)
         c->spare = 0;
 }
 
+/* Out of band, what comes could not be seen before it is read. */
 static int take_next(const struct control *c)
 {
-    return accept4(c->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(c->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0 && c->no_passrights)
+        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
+    return fd;
 }
 
-/* A child that was forked may have it too, and the client is to hear of it nevertheless. What is
- * unread would be told to it as an error, before it has read why. */
-static void hang_up(int fd)
+/* Who is not told would wait, and the socket stay readable. */
+static int take_next_with_spare(struct control *c, bool *scarce)
 {
-    char rest[REQUEST_LINE_MAX];
+    int fd = take_next(c);
 
-    shutdown(fd, SHUT_RDWR);
-    for (int i = 0; i < TRIES && recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0; i++)
-        ;
-    close(fd);
-}
-
-static void send_away(int fd, const char *line)
-{
-    send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
-    hang_up(fd);
-}
-
-static void say_busy(int fd)
-{
-    send_away(fd, "error code=busy text=too many clients\n");
-}
-
-/* Who is not told would wait, and the socket stay readable. errno as of accept(2). */
-static bool shed_one(struct control *c)
-{
-    int fd, error;
-
-    if (c->spare <= 0)
-        return false;
+    *scarce = fd < 0 && (errno == EMFILE || errno == ENFILE) && c->spare > 0;
+    if (!*scarce)
+        return fd;
     close(c->spare);
     c->spare = 0;
-    fd = take_next(c);
-    error = errno;
-    if (fd >= 0)
-        send_away(fd, "error code=busy text=no more descriptors\n");
-    control_keep_spare(c);
-    errno = error;
-    return fd >= 0;
+    return take_next(c);
+}
+
+static int send_away(struct control *c, int fd, const char *line)
+{
+    send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+    control_hang_up(c, fd);
+    return -1;
+}
+
+static bool pause_accept(struct control *c, msec now)
+{
+    c->paused = now + CONTROL_PAUSE;
+    return false;
 }
 
 /* Whether the next may be tried. What accept(2) says of a single connection cannot come from a
@@ -77,50 +67,85 @@ static bool shed_one(struct control *c)
  * whether there is anybody. */
 static bool go_on_after_error(struct control *c, msec now)
 {
-    if ((errno == EMFILE || errno == ENFILE) && shed_one(c))
-        return true;
     if (errno == EINTR || errno == ECONNABORTED)
         return true;
-    if (errno != EAGAIN)
-        c->paused = now + CONTROL_PAUSE;
-    return false;
+    return errno != EAGAIN && pause_accept(c, now);
 }
 
 /* ---- room ---- */
 
-static bool may_make_room(const struct client *e, bool partial)
+static struct client *longer(struct client *e, struct client *than)
 {
-    bool quiet = control_has_output(e) || (!e->waits && e->used == 0);
-
-    return e->fd >= 0 && (partial ? !e->all_rights : quiet);
+    return than && than->since <= e->since ? than : e;
 }
 
-static struct client *longest(const struct control *c, bool partial)
+static struct client *longest_with_part(const struct control *c)
 {
     struct client *found = NULL;
 
-    for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
-        struct client *e = &c->at[i];
-        if (may_make_room(e, partial) && (!found || e->since < found->since))
-            found = e;
-    }
+    for (size_t i = 0; c->at && i < CONTROL_CLIENTS; i++)
+        if (c->at[i].fd >= 0 && !c->at[i].all_rights)
+            found = longer(&c->at[i], found);
     return found;
 }
 
-static bool make_room(struct control *c, bool all_rights)
+static bool is_idle_or_stalled(const struct client *e)
 {
-    struct client *victim;
+    return e->fd >= 0 && (control_has_output(e) || (!e->waits && e->used == 0));
+}
 
-    if (!all_rights)
-        return c->n < CONTROL_CLIENTS && c->n_partial < CONTROL_PARTIAL;
-    if (c->n < CONTROL_CLIENTS)
-        return true;
-    victim = longest(c, false);
-    if (!victim)
-        victim = longest(c, true);
-    if (victim)
-        control_drop(c, victim);
-    return victim != NULL;
+static struct client *longest_idle_or_stalled(const struct control *c)
+{
+    struct client *found = NULL;
+
+    for (size_t i = 0; c->at && i < CONTROL_CLIENTS; i++)
+        if (is_idle_or_stalled(&c->at[i]))
+            found = longer(&c->at[i], found);
+    return found;
+}
+
+static bool close_one_of(struct control *c, struct client *first, struct client *otherwise)
+{
+    if (!first)
+        first = otherwise;
+    if (first)
+        control_drop(c, first);
+    return first != NULL;
+}
+
+static unsigned places_with_part(const struct control *c, uid_t uid)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+        n += c->at[i].fd >= 0 && !c->at[i].all_rights && c->at[i].uid == uid;
+    return n;
+}
+
+static bool has_room(const struct control *c, bool all_rights, uid_t uid)
+{
+    unsigned most = c->limit ? c->limit : CONTROL_CLIENTS;
+
+    if (c->n >= most)
+        return false;
+    return all_rights || (c->n_partial < most / 2 && places_with_part(c, uid) < CONTROL_OF_USER);
+}
+
+static bool close_one_for_room(struct control *c)
+{
+    return close_one_of(c, longest_idle_or_stalled(c), longest_with_part(c));
+}
+
+static bool close_one_for_its_descriptor(struct control *c)
+{
+    return close_one_of(c, longest_with_part(c), longest_idle_or_stalled(c));
+}
+
+void control_set_limit(struct control *c, unsigned clients)
+{
+    c->limit = clients < CONTROL_LEAST     ? CONTROL_LEAST
+               : clients > CONTROL_CLIENTS ? CONTROL_CLIENTS
+                                           : clients;
 }
 
 static bool make_table(struct control *c)
@@ -149,7 +174,8 @@ static int add(struct control *c, int fd, const struct ucred *peer, bool all_rig
     char *in = malloc(REQUEST_LINE_MAX + CONTROL_OUT_MAX + 1);
     struct client *e;
 
-    if (!in || !make_table(c) || !make_room(c, all_rights)) {
+    if (!in || !make_table(c) ||
+        !(has_room(c, all_rights, peer->uid) || (all_rights && close_one_for_room(c)))) {
         free(in);
         return -1;
     }
@@ -159,6 +185,7 @@ static int add(struct control *c, int fd, const struct ucred *peer, bool all_rig
                          .uid = peer->uid,
                          .pid = peer->pid,
                          .all_rights = all_rights,
+                         .no_passrights = c->no_passrights,
                          .since = now,
                          .refused = NEVER,
                          .in = in,
@@ -169,52 +196,46 @@ static int add(struct control *c, int fd, const struct ucred *peer, bool all_rig
     return (int)(e - c->at);
 }
 
-static int admit(struct control *c, int fd, msec now)
+/* scarce: it has the last descriptor. */
+static int admit(struct control *c, int fd, bool scarce, msec now)
 {
     struct ucred peer;
-    enum control_rights rights = control_rights(fd, c->group, &peer);
+    enum control_rights rights = control_rights(c, fd, &peer);
     int i;
 
-    if (rights == CONTROL_NOTHING) {
-        send_away(fd, "error code=denied text=neither root, nor the user of tend, nor its group\n");
-        return -1;
-    }
+    if (rights == CONTROL_NOTHING)
+        return send_away(
+            c, fd, "error code=denied text=neither root, nor the user of tend, nor its group\n");
+    if (scarce && !(rights == CONTROL_ALL && close_one_for_its_descriptor(c)))
+        return send_away(c, fd, "error code=busy text=no more descriptors\n");
     i = add(c, fd, &peer, rights == CONTROL_ALL, now);
-    if (i < 0)
-        say_busy(fd);
-    return i;
+    return i < 0 ? send_away(c, fd, "error code=busy text=too many clients\n") : i;
+}
+
+static bool can_take(struct control *c, msec now)
+{
+    if (!control_wants_accept(c, now))
+        return false;
+    return control_let_go_left(c) || pause_accept(c, now);
 }
 
 int control_accept(struct control *c, msec now)
 {
+    int index = -1;
+    bool scarce, go_on = true;
+
     control_keep_spare(c);
-    if (now >= c->paused)
-        c->paused = 0;
-    for (int i = 0; i < TRIES && control_wants_accept(c, now); i++) {
-        int fd = take_next(c);
-        int index = fd >= 0 ? admit(c, fd, now) : -1;
-        if (index >= 0)
-            return index;
-        if (fd < 0 && !go_on_after_error(c, now))
-            return -1;
+    for (int i = 0; i < TRIES && index < 0 && go_on && can_take(c, now); i++) {
+        int fd = take_next_with_spare(c, &scarce);
+        go_on = fd >= 0 || go_on_after_error(c, now);
+        if (fd >= 0)
+            index = admit(c, fd, scarce, now);
+        control_keep_spare(c);
     }
-    return -1;
+    return index;
 }
 
 bool control_wants_accept(const struct control *c, msec now)
 {
     return c->socket >= 0 && now >= c->paused;
-}
-
-void control_drop(struct control *c, struct client *e)
-{
-    if (e->fd < 0)
-        return;
-    if (c->before_close)
-        c->before_close(c->arg, e->fd);
-    hang_up(e->fd);
-    free(e->in);
-    c->n--;
-    c->n_partial -= !e->all_rights;
-    *e = (struct client){.fd = -1};
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "tend/control.h"
+#include "tend/control_access.h"
 
 /* ---- lines in ---- */
 
@@ -47,12 +48,14 @@ void control_read(struct client *e, msec now)
         e->gone |= hung_up(e);
         return;
     }
-    n = recv(e->fd, e->in + e->n_in, REQUEST_LINE_MAX - e->n_in, MSG_DONTWAIT);
+    n = control_receive(e->fd, e->no_passrights, e->in + e->n_in, REQUEST_LINE_MAX - e->n_in);
     if (n > 0) {
         /* a line that comes byte by byte began with the first of them */
         if (e->n_in == 0)
             e->half = now;
         e->n_in += (size_t)n;
+    } else if (n < 0 && errno == EBADMSG) {
+        e->closing = e->gone = true;
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         e->eof = true;
         e->gone |= n < 0;
@@ -168,9 +171,11 @@ msec control_deadline(const struct control *c)
 {
     msec first = c->socket >= 0 && c->paused ? c->paused : NEVER;
 
-    for (size_t i = 0; c->at && i < CONTROL_CLIENTS; i++)
-        if (c->at[i].fd >= 0 && deadline(&c->at[i]) < first)
-            first = deadline(&c->at[i]);
+    for (size_t i = 0; c->at && i < CONTROL_CLIENTS; i++) {
+        msec when = c->at[i].fd >= 0 ? deadline(&c->at[i]) : NEVER;
+        if (when < first)
+            first = when;
+    }
     return first;
 }
 

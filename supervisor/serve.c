@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tend/log.h"
@@ -12,6 +13,8 @@
 /* What one turn does for clients, so that it does not keep it from its services. */
 enum { ACCEPTS_IN_A_TURN = 32, BYTES_IN_A_TURN = 64 * 1024 };
 enum { LAST_EVENTS_TIME = 200 };
+/* Clients have at most half of what these leave. */
+enum { OWN_DESCRIPTORS = 32, DESCRIPTORS_OF_A_SERVICE = 4 };
 /* A look at a service costs about as much as so many bytes of a reply; a request besides. */
 enum { BYTES_OF_A_LOOK = 16, LOOKS_OF_A_REQUEST = 16 };
 
@@ -103,6 +106,19 @@ void serve_set_group(struct world *w, bool has_group, gid_t group)
         return;
     if (control_set_group(&w->control, w->runtime.dir, w->group))
         log_warn("%s/control: its group", w->runtime.path);
+}
+
+void serve_set_limit(struct world *w, size_t services)
+{
+    struct rlimit files = {0};
+    rlim_t kept = OWN_DESCRIPTORS + DESCRIPTORS_OF_A_SERVICE * services;
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < kept)
+        files.rlim_cur = kept;
+    files.rlim_cur = (files.rlim_cur - kept) / 2;
+    control_set_limit(&w->control, files.rlim_cur < CONTROL_CLIENTS ? (unsigned)files.rlim_cur
+                                                                    : CONTROL_CLIENTS);
 }
 
 /* ---- clients ---- */

@@ -3,6 +3,7 @@
  *
  * Rights come from the peer's credentials (unix(7), SO_PEERCRED, SO_PEERGROUPS): root and our own
  * user have all of them; the group of the socket has part; everybody else is told so and closed.
+ * Where our user namespace lacks ids, the one that stands for all of those gives none.
  *
  * A client is watched for EPOLLIN while control_wants_read, for EPOLLOUT while control_has_output,
  * and for neither otherwise, where a hang-up is still told. After any of its events come
@@ -16,8 +17,9 @@
 #include "tend/request.h"
 
 enum {
-    CONTROL_CLIENTS = 256,  /* at once */
-    CONTROL_PARTIAL = 128,  /* of them, with part of the rights */
+    CONTROL_CLIENTS = 256,  /* at once, at most; half of them with part of the rights */
+    CONTROL_LEAST = 8,      /* however few descriptors there are */
+    CONTROL_OF_USER = 32,   /* of one user with part of the rights */
     CONTROL_OUT_MAX = 8192, /* kept for one client until it reads */
     CONTROL_STALL = 10000,  /* msec for half a line, and for output that nobody reads */
     CONTROL_IDLE = 300000,  /* msec without any request */
@@ -30,12 +32,13 @@ struct client {
     uid_t uid;
     pid_t pid;
     bool all_rights;
-    bool closing; /* as soon as it has read what there is */
-    bool waits;   /* an answer is still to come: neither idle nor stalled while it reads */
-    bool eof;     /* it sends no more */
-    bool gone;    /* it reads no more: its output is thrown away */
-    msec since;   /* of the last whole request, or of the last byte that it read */
-    msec half;    /* the line of which only a part is there began */
+    bool no_passrights; /* as in struct control */
+    bool closing;       /* as soon as it has read what there is */
+    bool waits;         /* an answer is still to come: neither idle nor stalled while it reads */
+    bool eof;           /* it sends no more */
+    bool gone;          /* it reads no more: its output is thrown away */
+    msec since;         /* of the last whole request, or of the last byte that it read */
+    msec half;          /* the line of which only a part is there began */
     msec refused; /* since then it has read nothing of what there is; NEVER: nothing was refused */
     char *in;     /* n_in bytes, of which the first used are a request that is under way */
     size_t n_in, used;
@@ -48,12 +51,20 @@ struct control {
     int socket; /* listening, non-blocking; -1: none */
     dev_t dev;  /* of its name in the directory */
     ino_t ino;
-    gid_t group;       /* that is let in; (gid_t)-1: none */
-    int spare;         /* given up to tell somebody that there are no more descriptors; 0: none */
-    msec paused;       /* no accept(2) before; 0: none */
-    struct client *at; /* CONTROL_CLIENTS, allocated with the first */
+    gid_t group;  /* that is let in; (gid_t)-1: none */
+    id_t no_user; /* ids that stand for any other; (id_t)-1: none */
+    id_t no_group;
+    bool no_passrights; /* descriptors may come with what is sent to us (before Linux 6.16) */
+    int spare;          /* given up to tell somebody that there are no more descriptors; 0: none */
+    msec paused;        /* no accept(2) before; 0: none */
+    struct client *at;  /* CONTROL_CLIENTS, allocated with the first */
     unsigned n, n_partial;
+    unsigned limit; /* of clients; 0: CONTROL_CLIENTS */
     uint32_t serial;
+    /* Still to be closed, by a child that could not be had: clients, one who was sent away, and a
+     * socket. Nobody comes in meanwhile. */
+    int left[CONTROL_CLIENTS + 2];
+    unsigned n_left;
     /* NULL, or called before any descriptor of ours is closed, to unwatch it: an epoll(7) goes on
      * with it as long as a child that was forked has it too. */
     void (*before_close)(void *arg, int fd);
@@ -72,11 +83,14 @@ int control_set_group(struct control *, int dir, gid_t group);
 bool control_is_there(const struct control *, int dir);
 /* Drops all clients, removes the socket too. */
 void control_close(struct control *, int dir);
+/* So many clients, between CONTROL_LEAST and CONTROL_CLIENTS, half of them with part of the rights;
+ * who is in stays. */
+void control_set_limit(struct control *, unsigned clients);
 
 /* The next who comes in, an index into at; -1: nobody now. Who may not come in, or for whom there
  * is no room, has been told so and closed. For a newcomer with all rights room is made by closing
- * who is idle or stalled for longest, else one with part of the rights; the place of the closed one
- * may be the newcomer's: its serial tells. */
+ * who is idle or stalled for longest, else one with part of the rights; the other way round where
+ * descriptors have run out. The place of the closed one may be the newcomer's: its serial tells. */
 int control_accept(struct control *, msec now);
 /* Whether the socket is to be watched: not for a moment after accept(2) failed with somebody still
  * waiting. control_deadline tells when it is again. */

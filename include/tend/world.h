@@ -269,6 +269,8 @@ int serve_open(struct world *, const char *given);
 void serve_again(struct world *);
 /* Before the answer of its socket has gone to anybody: who the group of the clients is. */
 void serve_set_group(struct world *, bool has_group, gid_t);
+/* So many services need descriptors more than clients do. */
+void serve_set_limit(struct world *, size_t services);
 /* Whether somebody can come and start what is down, at the latest when the socket was made anew. */
 static inline bool serve_was_open(const struct world *w)
 {

@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "memory.h"
 #include "peer.h"
+#include "tend/control_access.h"
 
 enum { GROUP = 4711, OTHER = 4712, NOBODY = 65534 };
 
@@ -560,25 +562,164 @@ static void we_and_root_have_all(void **state)
     assert_int_equal(end_others(pid), 0);
 }
 
+static unsigned all_come_in(void)
+{
+    unsigned in = 0;
+
+    for (int i = 0; i < 100; i++)
+        while (control_accept(&c, START) >= 0)
+            in++;
+    return in;
+}
+
 static void the_group_has_half_of_the_places(void **state)
 {
     unsigned in = 0;
+    pid_t pids[5];
 
     (void)state;
     if (geteuid() != 0)
         skip();
     open_to_the_group();
-    pid_t pid = others(NOBODY, GROUP, GROUP, CONTROL_PARTIAL + 100);
-    for (int i = 0; i < 100; i++)
-        while (control_accept(&c, START) >= 0)
-            in++;
-    assert_int_equal(in, CONTROL_PARTIAL);
-    assert_int_equal(c.n_partial, CONTROL_PARTIAL);
+    /* each user in it a quarter of them */
+    for (int i = 0; i < 5; i++) {
+        pids[i] = others(NOBODY - (uid_t)i, GROUP, GROUP, CONTROL_OF_USER + 100);
+        in += all_come_in();
+        assert_int_equal(in, (i < 4 ? i + 1 : 4) * CONTROL_OF_USER);
+    }
+    assert_int_equal(in, CONTROL_CLIENTS / 2);
+    assert_int_equal(c.n_partial, in);
     int fd = knock();
     assert_true(let_in(START)->all_rights);
-    assert_int_equal(c.n, CONTROL_PARTIAL + 1);
+    assert_int_equal(c.n, in + 1);
     close(fd);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(end_others(pids[i]), 0);
+}
+
+static void there_may_be_fewer_places(void **state)
+{
+    static const struct {
+        unsigned limit, places;
+    } cases[] = {{0, 8}, {7, 8}, {20, 20}, {9999, CONTROL_CLIENTS}};
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    open_to_the_group();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        control_set_limit(&c, cases[i].limit);
+        assert_int_equal(c.limit, cases[i].places);
+    }
+    control_set_limit(&c, 10);
+    pid_t pid = others(NOBODY, GROUP, GROUP, 20);
+    assert_int_equal(all_come_in(), 5);
+    for (int i = 0; i < 5; i++) {
+        crowd[i] = knock();
+        let_in(START - 100 + i);
+    }
+    crowd[5] = knock();
+    let_in(START);
+    assert_int_equal(c.n, 10);
+    assert_int_equal(c.n_partial, 5);
+    assert_true(is_closed(crowd[0]));
+    /* who is in stays, but for the one whose place it gets */
+    control_set_limit(&c, 8);
+    assert_int_equal(c.n, 10);
+    crowd[6] = knock();
+    let_in(START);
+    assert_true(is_closed(crowd[1]));
+    assert_int_equal(c.n, 10);
+    for (int i = 0; i < 7; i++)
+        close(crowd[i]);
     assert_int_equal(end_others(pid), 0);
+}
+
+/* The last descriptor is for root: one with part of the rights goes first, though it waits. */
+static void the_last_descriptor_is_for_root(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    open_to_the_group();
+    pid_t pid = others(NOBODY, GROUP, GROUP, 1);
+    struct client *part = let_in(START);
+    part->waits = true;
+    for (int i = 0; i < 4; i++) {
+        crowd[i] = knock();
+        if (i == 0)
+            let_in(START - 1000);
+    }
+    pid_t more = others(NOBODY - 1, GROUP, GROUP, 1);
+    leave_no_descriptor();
+    assert_ptr_equal(let_in(START), part);
+    assert_true(part->all_rights);
+    assert_false(is_closed(crowd[0]));
+    assert_int_equal(c.n_partial, 0);
+    /* then who is idle for longest */
+    let_in(START + 1);
+    assert_true(is_closed(crowd[0]));
+    let_in(START + 2);
+    assert_true(is_closed(crowd[1]));
+    /* but not for the group */
+    assert_int_equal(control_accept(&c, START + 3), -1);
+    assert_false(is_closed(crowd[3]));
+    assert_int_equal(c.n, 2);
+    assert_true(c.spare > 0);
+    limit_descriptors(descriptors);
+    assert_int_equal(end_others(pid), 0);
+    assert_int_equal(end_others(more), 0);
+    for (int i = 0; i < 4; i++)
+        close(crowd[i]);
+}
+
+/* ---- user namespaces ---- */
+
+static int learn_in_namespace(void)
+{
+    struct control other = {.socket = -1};
+
+    if (unshare(CLONE_NEWUSER))
+        return 77;
+    if (control_open(&other, dir, (gid_t)-1) && errno != EACCES && errno != EPERM)
+        return 1;
+    control_learn_overflow(&other);
+    return other.no_user == NOBODY && other.no_group == NOBODY ? 0 : 2;
+}
+
+static void a_namespace_without_all_ids_is_known(void **state)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0)
+        _exit(learn_in_namespace());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static void who_may_be_anybody_has_no_rights(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    open_to_the_group();
+    assert_int_equal(fchmodat(dir, "control", 0666, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        bool known = i == 0;
+        c.no_user = known ? (id_t)-1 : NOBODY;
+        c.no_group = known ? (id_t)-1 : GROUP;
+        pid_t ours = others(NOBODY, OTHER, OTHER, 1), group = others(OTHER, GROUP, GROUP, 1);
+        assert_int_equal(seteuid(NOBODY), 0);
+        unsigned in = all_come_in();
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(in, known ? 2 : 0);
+        assert_int_equal(end_others(ours), 0);
+        assert_int_equal(end_others(group), 0);
+    }
 }
 
 /* Idle ones go first, whoever they are; then those with part of the rights, the longest idle
@@ -754,6 +895,10 @@ int main(void)
         WITH_CONTROL(who_is_denied_is_told),
         WITH_CONTROL(we_and_root_have_all),
         WITH_CONTROL(the_group_has_half_of_the_places),
+        WITH_CONTROL(there_may_be_fewer_places),
+        WITH_CONTROL(the_last_descriptor_is_for_root),
+        WITH_CONTROL(a_namespace_without_all_ids_is_known),
+        WITH_CONTROL(who_may_be_anybody_has_no_rights),
         WITH_CONTROL(the_group_makes_room),
         WITH_CONTROL(whose_rights_are_taken_is_over),
         WITH_CONTROL(it_is_told_before_each_close),

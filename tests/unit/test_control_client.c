@@ -200,6 +200,33 @@ static void who_waits_and_closes_is_over(void **state)
     assert_true(control_is_over(e));
 }
 
+/* Also with more lines behind it, and with more than there is room for. */
+static void who_waits_with_more_to_ask_and_closes_is_over(void **state)
+{
+    static char more[8000];
+
+    (void)state;
+    memset(more, '\n', sizeof more);
+    for (int i = 0; i < 2; i++) {
+        int fd;
+        size_t n;
+        struct client *e = come_in(&fd);
+        say(fd, "start web\nstatus\n");
+        if (i == 1)
+            say_bytes(fd, more, sizeof more);
+        control_read(e, START);
+        assert_non_null(control_line(e, &n));
+        e->waits = true;
+        control_read(e, START);
+        assert_false(control_is_over(e));
+        close(fd);
+        for (int j = 0; j < 2; j++)
+            control_read(e, START);
+        assert_true(control_is_over(e));
+        control_drop(&c, e);
+    }
+}
+
 /* A hang-up is seen where nothing is to be read. */
 static void who_closes_with_replies_unread_is_gone(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
         WITH_CONTROL(half_a_line_at_the_end_is_nothing),
         WITH_CONTROL(who_only_sends_no_more_is_answered),
         WITH_CONTROL(who_waits_and_closes_is_over),
+        WITH_CONTROL(who_waits_with_more_to_ask_and_closes_is_over),
         WITH_CONTROL(who_closes_with_replies_unread_is_gone),
         WITH_CONTROL(what_was_asked_before_the_end_is_done),
         WITH_CONTROL(a_reset_is_an_end),
