@@ -48,7 +48,7 @@ history() {
         and (sub("\\.[0-9]+Z$"; "Z") | fromdate | . >= $before - 1 and . <= $after + 1))'
     holds --argjson begin "$(at fails start)" --argjson gone "$(at fails exit)" --argjson now "$(now)" '.deaths[]
         | select(.service == "fails") | .exit == 7 and .at_ms >= $gone - 50 and .at_ms <= $now
-        and .ran_ms >= 300 and .at_ms - .ran_ms <= $begin + 1 and .killed == false'
+        and .ran_ms >= 298 and .at_ms - .ran_ms <= $begin + 2 and .killed == false'
     holds --argjson core $core '.deaths[] | select(.service == "dumps")
         | .killed_by == "SEGV" and .exit == null and .core == $core'
     holds '.deaths[] | select(.service == "prepared")

@@ -122,7 +122,7 @@ status_json() {
     local up
     up=$(($(now) - $(at base start)))
     ends 0 --json status base
-    holds --argjson up "$up" '.services[0].up_ms >= $up - 1'
+    holds --argjson up "$up" '.services[0].up_ms >= $up - 3'
 }
 in_modes "pid1 subreaper user" "status tells of services in each state" in_zoo status_told status_json
 
