@@ -70,7 +70,7 @@ static void add(struct load_answer *a, const char *line, size_t n)
 
 static void forget(struct load_answer *a)
 {
-    if (a == &no_memory)
+    if (!a || a == &no_memory)
         return;
     free(a->text);
     free(a);
@@ -130,10 +130,10 @@ void serve_load_end(struct world *w, const char *code, const char *text)
     struct text error;
 
     w->answers = NULL;
-    if (a && !serve_awaits_load(w))
+    if (!serve_awaits_load(w)) {
         forget(a);
-    if (!serve_awaits_load(w))
         return;
+    }
     if (!a)
         a = &no_memory;
     error = (struct text){a->error, 0, sizeof a->error};
