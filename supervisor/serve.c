@@ -258,15 +258,25 @@ static void read_clients(struct world *w, const struct loop_event *events, int n
     }
 }
 
+/* We may have been stopped since the loop looked: what came meanwhile counts. */
+static void drop_stale(struct world *w)
+{
+    int place;
+
+    while ((place = control_expired(&w->control, w->now)) >= 0) {
+        control_read(&w->control.at[place], w->now);
+        control_write(&w->control.at[place], w->now);
+        if (control_expired(&w->control, w->now) == place)
+            drop(w, (unsigned)place);
+    }
+}
+
 void serve_take(struct world *w, const struct loop_event *events, int n)
 {
-    int stale;
-
     w->served = 0;
     if (w->control.n > 0)
         read_clients(w, events, n);
-    while ((stale = control_expired(&w->control, w->now)) >= 0)
-        drop(w, (unsigned)stale);
+    drop_stale(w);
     for (int i = 0; i < n; i++)
         if (events[i].kind == SOURCE_CONTROL)
             come_in(w);
