@@ -334,10 +334,16 @@ def foretold(lines):
     return {field(line, "name"): line.split(" ", 2)[2] for line in changes(lines)}
 
 
-def reach_states(client):
+def has_begun(journal):
+    with open(journal, encoding="utf-8") as file:
+        return " stopping begins\n" in file.read()
+
+
+def reach_states(client, journal):
     for name in STATES:
         goal = "running" if name == "stopping" else name
         until(f"{name} is {goal}", lambda name=name, goal=goal: is_reached(client, name, goal))
+    until("it notes TERM", lambda: has_begun(journal))
     client.ask("restart stopping")
     until("stopping", lambda: is_reached(client, "stopping", "stopping"))
 
@@ -349,11 +355,11 @@ def matrix(column, folder, actor, journal):
     if first.get("names", STATES):
         services.write(**first)
         client.ask("reload")
-        reach_states(client)
+        reach_states(client, journal)
     else:  # removed, and comes back before the old one is gone
         services.write()
         client.ask("reload")
-        reach_states(client)
+        reach_states(client, journal)
         services.write(**first)
         client.ask("reload")
     before = states(client)
