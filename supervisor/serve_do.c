@@ -106,17 +106,12 @@ static bool steer(struct world *w, struct client *c, struct serving *s)
 
 /* ---- signals ---- */
 
-static bool has_process(const struct service *s)
-{
-    return s->pid != 0;
-}
-
 static bool all_live(struct world *w, struct serving *s, struct text *error)
 {
     struct service *service;
 
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s))
-        if (!has_process(service)) {
+        if (!service->pid) {
             serve_error(error, "down", service_name(service), "%s has no process",
                         service_name(service));
             return false;

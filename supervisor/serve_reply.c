@@ -6,13 +6,6 @@
 
 #include "tend/serve.h"
 
-/* One who waits for another who waits ... */
-enum { WHY_MAX = 16, PROCESSES_MAX = 16, PROCESS_MAX = 384 };
-/* Three files of /proc; to find the next death. */
-enum { LOOKS_OF_A_PROCESS = 64, LOOKS_OF_A_DEATH = 8 };
-
-static_assert(PROCESSES_MAX * PROCESS_MAX <= CONTROL_OUT_MAX, "all of them fit at once");
-
 /* ---- last lines ---- */
 
 bool serve_ok(struct world *w, struct client *c, const char *format, ...)
@@ -87,7 +80,7 @@ void serve_rewind(struct serving *s)
     s->name = s->request.names;
 }
 
-static bool tell_service(struct world *w, struct client *c, const struct service *s)
+bool serve_one(struct world *w, struct client *c, const struct service *s)
 {
     struct text t = control_room(c, ANSWER_MAX);
 
@@ -102,7 +95,7 @@ static bool tell_service(struct world *w, struct client *c, const struct service
 static enum serve_outcome reply_services(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s))
-        if (serve_is_enough(w) || !tell_service(w, c, service))
+        if (serve_is_enough(w) || !serve_one(w, c, service))
             return SERVE_MORE;
     return over(serve_ok(w, c, "%s", ""));
 }
@@ -114,7 +107,7 @@ static enum serve_outcome reply_ready(struct world *w, struct client *c, struct 
         bool counts = service->wanted || s->request.n_names, up = answer_is_up(service);
         if (serve_is_enough(w))
             return SERVE_MORE;
-        if (counts && !up && !tell_service(w, c, service))
+        if (counts && !up && !serve_one(w, c, service))
             return SERVE_MORE;
         s->n_wanted += counts;
         s->n_ready += counts && up;
@@ -127,7 +120,7 @@ static enum serve_outcome reply_ready(struct world *w, struct client *c, struct 
 static enum serve_outcome reply_graph(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
-        if (serve_is_enough(w) || (s->edge == 0 && !tell_service(w, c, service)))
+        if (serve_is_enough(w) || (s->edge == 0 && !serve_one(w, c, service)))
             return SERVE_MORE;
         for (s->edge += s->edge == 0; s->edge <= service->n_needs; s->edge++) {
             struct text t = control_room(c, ANSWER_MAX);
@@ -212,7 +205,7 @@ static enum serve_outcome tell_awaited(struct world *w, struct client *c, struct
     bool any;
 
     for (; (service = awaited(w, s, &any), any); serve_next(s))
-        if (service && !tell_service(w, c, service))
+        if (service && !serve_one(w, c, service))
             return SERVE_MORE;
     return over(serve_ok(w, c, "%s", ""));
 }
@@ -236,72 +229,9 @@ static enum serve_outcome reply_wait(struct world *w, struct client *c, struct s
     return tell_awaited(w, c, s);
 }
 
-/* ---- why ---- */
+/* ---- events ---- */
 
-/* The service at this place of the chain of those who wait for each other. */
-static const struct service *link_of(const struct world *w, const struct service *first, size_t n)
-{
-    const struct service *s = first;
-    bool in_vain;
-
-    while (s && n--)
-        s = answer_waits_for(s, w->engine.shutdown, &in_vain);
-    return s;
-}
-
-struct process_list {
-    struct world *w;
-    struct text text;
-    const struct service *s;
-    unsigned n;
-};
-
-static bool put_process(void *self, const struct process_stat *p)
-{
-    struct process_list *l = self;
-    char command[32], where[64];
-    const char state[] = {p->state, '\0'};
-
-    serve_charge(l->w, LOOKS_OF_A_PROCESS);
-    observe_read_word(l->w, p->pid, "comm", command, sizeof command);
-    observe_read_where(l->w, p->pid, where, sizeof where);
-    text_put(&l->text, "process");
-    text_word(&l->text, "service", service_name(l->s));
-    text_number(&l->text, "pid", p->pid);
-    text_word(&l->text, "state", state);
-    text_word(&l->text, "where", where);
-    text_word(&l->text, "command", command);
-    text_put(&l->text, "\n");
-    return ++l->n < PROCESSES_MAX;
-}
-
-/* Whom a stop waits for, as of the last look. */
-static bool tell_processes(struct world *w, struct client *c, const struct service *s)
-{
-    struct process_list list = {w, control_room(c, PROCESSES_MAX * PROCESS_MAX), s, 0};
-
-    if (!list.text.at)
-        return false;
-    roster_each(w, s, put_process, &list);
-    control_put(c, &list.text);
-    return true;
-}
-
-static const struct history_record *last_death(struct world *w, const struct service *s)
-{
-    const struct history_record *r = NULL, *found = NULL;
-    uint64_t after = 0;
-
-    while ((r = history_deaths_next(&w->deaths, after))) {
-        serve_charge(w, LOOKS_OF_A_DEATH);
-        if (!strcmp(r->name, service_name(s)))
-            found = r;
-        after = r->sequence;
-    }
-    return found;
-}
-
-static bool tell_record(struct client *c, const struct history_record *r)
+bool serve_record(struct client *c, const struct history_record *r)
 {
     struct text t = control_room(c, ANSWER_MAX);
 
@@ -311,49 +241,6 @@ static bool tell_record(struct client *c, const struct history_record *r)
     control_put(c, &t);
     return true;
 }
-
-enum { WHY_CHAIN, WHY_PROCESSES, WHY_DEATH, WHY_END };
-
-/* The service whose place in the chain is s->at is next; false: no room for it now. */
-static bool tell_chain(struct world *w, struct client *c, struct serving *s,
-                       const struct service *first)
-{
-    const struct service *next;
-
-    while (s->at < WHY_MAX && (next = link_of(w, first, s->at))) {
-        serve_charge(w, s->at);
-        if (!tell_service(w, c, next))
-            return false;
-        s->at++;
-    }
-    s->phase = WHY_PROCESSES;
-    return true;
-}
-
-static enum serve_outcome reply_why(struct world *w, struct client *c, struct serving *s)
-{
-    const struct service *first = graph_find_any(&w->engine.graph, s->request.names), *last;
-    const struct history_record *death;
-
-    if (!first)
-        return over(serve_ok(w, c, "%s", ""));
-    if (s->phase == WHY_CHAIN && !tell_chain(w, c, s, first))
-        return SERVE_MORE;
-    last = link_of(w, first, s->at - 1);
-    if (!last)
-        last = first;
-    if (s->phase == WHY_PROCESSES && service_is_ending(last) && !tell_processes(w, c, last))
-        return SERVE_MORE;
-    if (s->phase == WHY_PROCESSES)
-        s->phase = WHY_DEATH;
-    death = s->phase == WHY_DEATH ? last_death(w, last) : NULL;
-    if (death && !tell_record(c, death))
-        return SERVE_MORE;
-    s->phase = WHY_END;
-    return over(serve_ok(w, c, "%s", ""));
-}
-
-/* ---- events ---- */
 
 static bool tell_missed(struct client *c, uint64_t missed)
 {
@@ -388,7 +275,7 @@ static enum serve_outcome reply_events(struct world *w, struct client *c, struct
         if (missed && !tell_missed(c, missed))
             return SERVE_MORE;
         s->after += missed;
-        if (!tell_record(c, r))
+        if (!serve_record(c, r))
             return SERVE_MORE;
         s->after = r->sequence;
     }
@@ -410,10 +297,10 @@ static enum serve_outcome reply_history(struct world *w, struct client *c, struc
     const struct history_record *r;
 
     while ((r = history_deaths_next(&w->deaths, s->after))) {
-        serve_charge(w, LOOKS_OF_A_DEATH + s->request.n_names);
+        serve_charge(w, SERVE_LOOKS_OF_A_DEATH + s->request.n_names);
         if (serve_is_enough(w))
             return SERVE_MORE;
-        if (is_named(&s->request, r->name) && !tell_record(c, r))
+        if (is_named(&s->request, r->name) && !serve_record(c, r))
             return SERVE_MORE;
         s->after = r->sequence;
     }
@@ -452,7 +339,7 @@ enum serve_outcome serve_reply(struct world *w, struct client *c, struct serving
     case REQUEST_RELOAD:
         return serve_reply_load(w, c, s);
     case REQUEST_WHY:
-        return reply_why(w, c, s);
+        return serve_reply_why(w, c, s);
     case REQUEST_GRAPH:
         return reply_graph(w, c, s);
     case REQUEST_EVENTS:

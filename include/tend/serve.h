@@ -1,5 +1,6 @@
-/* What serve.c (the clients), serve_do.c (what they ask to be done), serve_reply.c (what they are
- * told) and serve_load.c (what a load has to say) share. */
+/* What serve.c (the clients), serve_do.c (what they ask to be done), serve_reply.c and
+ * serve_why.c (what they are told), serve_socket.c (where they come in) and serve_load.c (what a
+ * load has to say) share. */
 #ifndef TEND_SERVE_H
 #define TEND_SERVE_H
 
@@ -45,6 +46,8 @@ void serve_rewind(struct serving *);
  * turn. */
 void serve_charge(struct world *, size_t looks);
 bool serve_is_enough(const struct world *);
+/* To find the next death. */
+enum { SERVE_LOOKS_OF_A_DEATH = 8 };
 
 /* serve_do.c: does what is asked; false: it is not done, and *error has the whole reply. */
 bool serve_do(struct world *, struct client *, struct serving *, struct text *error);
@@ -56,6 +59,16 @@ bool serve_ok(struct world *, struct client *, const char *format, ...) PRINTF(3
 /* "error code=CODE name=NAME text=TEXT"; name may be NULL. */
 void serve_error(struct text *, const char *code, const char *name, const char *format, ...)
     PRINTF(4, 5);
+
+/* One record; false: no room for it now. */
+bool serve_one(struct world *, struct client *, const struct service *);
+bool serve_record(struct client *, const struct history_record *);
+
+/* serve_why.c */
+enum serve_outcome serve_reply_why(struct world *, struct client *, struct serving *);
+
+/* serve_socket.c: not while there is no descriptor for whoever comes. */
+void serve_watch_socket(struct world *);
 
 /* serve_load.c */
 enum serve_outcome serve_reply_load(struct world *, struct client *, struct serving *);
