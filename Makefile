@@ -18,7 +18,8 @@ VERSION := 0.1.0
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wcast-qual -Wpointer-arith -Wsign-compare -Wvla -Wundef -Wwrite-strings -Wformat=2 \
 	-Wswitch-enum -Wimplicit-fallthrough
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DTEND_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DTEND_VERSION='"$(VERSION)"' \
+	$(if $(filter -static,$(LDFLAGS)),-DTEND_STATIC)
 CFLAGS += -std=c17 $(OPT) $(WARN) -fno-plt -ffunction-sections -fdata-sections
 LDFLAGS += -Wl,--gc-sections -Wl,-z,relro,-z,now
 # Linked as an archive: only the loading child runs the parser, so PID 1 should not map it.
@@ -82,11 +83,13 @@ $(BUILD)/tendctl: $(call client,$(CLIENT)) $(call obj,members text units) $(BUIL
 $(BUILD)/tend-json: $(call client,tend-json json_string) $(BUILD)/.flags
 	$(call run,LINK,$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(JANSSON))
 
+$(BUILD)/notify-server: LDLIBS += -lsystemd
 $(BUILD)/%: demo/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $<)
+	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $< $(LDLIBS))
 
 # ---- tests ----
+$(BUILD)/tests/teller: LDLIBS += -lsystemd
 $(BUILD)/tests/%: tests/helpers/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(call run,CC  ,$(compile) $(LDFLAGS) -o $@ $< $(LDLIBS))
@@ -144,7 +147,7 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/daemons -prune -o -name '*.d' -print 2>/dev/null)
 
 .PHONY: all programs run test tests static install uninstall clean
 .DELETE_ON_ERROR:

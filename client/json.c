@@ -64,6 +64,16 @@ const struct json_key json_service[] = {
     FLAG("in_vain"),
     COUNT("members"),
     TEXT("description"),
+    TEXT("status"),
+    NUMBER("notify_errno"),
+    FLAG("reloading"),
+    TEXT("health"),
+    COUNT("health_failures"),
+    TEXT("health_fault"),
+    TIME("watchdog"),
+    TEXT("ready_on"),
+    TEXT("ready_at"),
+    NUMBER("ready_fd"),
     END,
 };
 

@@ -59,6 +59,8 @@ static enum paint event_paint(const struct record *r)
 {
     const char *to = record_text(r, "to");
 
+    if (strcmp(record_text(r, "kind"), "health") == 0)
+        return record_get(r, "what") ? PAINT_BAD : PAINT_GOOD;
     if (strcmp(to, "running") == 0)
         return PAINT_GOOD;
     if (strcmp(to, "failed") == 0 || strcmp(to, "stuck") == 0)

@@ -106,8 +106,9 @@ static const struct record *last_end(const struct record *service, const struct 
     return service;
 }
 
+/* says: whether the note is the place for what it says of itself. */
 static void put_row(struct table *t, const struct record *r, const struct record *end,
-                    int64_t memory)
+                    int64_t memory, bool says)
 {
     char time[UNITS_DURATION_MAX], size[SHOW_SIZE_MAX], last[64] = "", note[LINE_MAX_SIZE] = "";
     struct text last_text = {last, 0, sizeof last}, note_text = {note, 0, sizeof note};
@@ -115,6 +116,10 @@ static void put_row(struct table *t, const struct record *r, const struct record
 
     words_end_short(&last_text, end);
     words_note(&note_text, r);
+    if (says && record_get(r, "status")) {
+        text_put(&note_text, "%s", *note ? ", " : "");
+        words_status(&note_text, r);
+    }
     table_put(t, PAINT_NONE, "%s", record_text(r, "name"));
     table_put(t, paint, "%s", record_text(r, "state"));
     table_put(t, PAINT_NONE, "%s", ready_word(r));
@@ -131,8 +136,13 @@ static size_t count_state(struct record *const *services, size_t n, const char *
     size_t found = 0;
 
     for (size_t i = 0; i < n; i++) {
-        bool ready = words_paint(services[i]) == PAINT_GOOD;
-        found += strcmp(ready ? "ready" : record_text(services[i], "state"), state) == 0;
+        enum paint paint = words_paint(services[i]);
+        const char *word = record_text(services[i], "state");
+        if (paint == PAINT_GOOD)
+            word = "ready";
+        else if (paint == PAINT_BAD && strcmp(word, "running") == 0)
+            word = "unhealthy";
+        found += strcmp(word, state) == 0;
     }
     return found;
 }
@@ -140,9 +150,9 @@ static size_t count_state(struct record *const *services, size_t n, const char *
 /* "5 services: 3 ready, 1 backoff, 1 failed", broken where the terminal ends. */
 static void put_summary(const struct client *c, struct record *const *services, size_t n)
 {
-    static const char *const states[] = {"ready",   "done",     "running", "starting",
-                                         "pending", "stopping", "killing", "backoff",
-                                         "stuck",   "failed",   "down"};
+    static const char *const states[] = {"ready",    "unhealthy", "done",     "running",
+                                         "starting", "pending",   "stopping", "killing",
+                                         "backoff",  "stuck",     "failed",   "down"};
     size_t used = (size_t)printf("%zu services", n);
     const char *before = ": ";
 
@@ -163,6 +173,29 @@ static void put_summary(const struct client *c, struct record *const *services, 
     putchar('\n');
 }
 
+static void put_detail(const char *title, const char *text)
+{
+    if (*text)
+        printf("  %s: %s\n", title, text);
+}
+
+/* Of a single one there is room for all that it says and answers. */
+static void put_details(const struct record *r)
+{
+    char health[LINE_MAX_SIZE] = "", ready[LINE_MAX_SIZE] = "", time[UNITS_DURATION_MAX];
+    struct text health_text = {health, 0, sizeof health}, ready_text = {ready, 0, sizeof ready};
+    int64_t error = record_number(r, "notify_errno"), watchdog = record_number(r, "watchdog");
+
+    words_health(&health_text, r);
+    if (strcmp(record_text(r, "state"), "starting") == 0)
+        words_ready_on(&ready_text, r);
+    put_detail("status", record_text(r, "status"));
+    put_detail("error", error > 0 ? strerror((int)error) : "");
+    put_detail("waits for", ready);
+    put_detail("health", *health ? health : record_text(r, "health"));
+    put_detail("watchdog", watchdog > 0 ? units_duration_short(watchdog, time) : "");
+}
+
 static void print_table(struct client *c, struct record *const *services, size_t n,
                         const int64_t *memory)
 {
@@ -173,11 +206,13 @@ static void print_table(struct client *c, struct record *const *services, size_t
     session_reply(c, &deaths); /* an error: one of them is gone by now */
     table_titles(&t);
     for (size_t i = 0; i < n; i++)
-        put_row(&t, services[i], last_end(services[i], &deaths), memory[i]);
+        put_row(&t, services[i], last_end(services[i], &deaths), memory[i], n > 1);
     reply_free(&deaths);
     if (n > 0)
         show_table(c, &t);
-    if (n != 1)
+    if (n == 1)
+        put_details(services[0]);
+    else
         put_summary(c, services, n);
     table_free(&t);
 }

@@ -12,6 +12,46 @@ static bool is(const struct record *r, const char *key, const char *value)
     return strcmp(record_text(r, key), value) == 0;
 }
 
+static void say_fault(struct text *t, const struct record *r, const char *before)
+{
+    const char *fault = record_get(r, "health_fault");
+
+    if (!fault)
+        return;
+    text_put(t, "%s", before);
+    words_put(t, fault);
+}
+
+/* What it answers to probes, and says of itself. */
+static void say_condition(struct text *t, const struct record *r)
+{
+    int64_t failures = record_number(r, "health_failures"),
+            error = record_number(r, "notify_errno");
+
+    if (failures > 0 || words_is_unhealthy(r)) {
+        text_put(t, " %s: ", words_is_unhealthy(r) ? "It is unhealthy" : "It may be unhealthy");
+        if (failures > 1)
+            text_put(t, "its last %lld probes failed", (long long)failures);
+        else
+            text_put(t, "its last probe failed");
+        say_fault(t, r, failures > 1 ? ", the last: " : ": ");
+        text_put(t, ".");
+    }
+    if (record_flag(r, "reloading"))
+        text_put(t, " It reads its config again.");
+    if (error > 0)
+        text_put(t, " It tells of an error: %s.", strerror((int)error));
+}
+
+/* In a line of its own, as it may be of any length and words. */
+static void say_status(const struct record *r)
+{
+    const char *status = record_get(r, "status");
+
+    if (status)
+        printf("It says: %s\n", status);
+}
+
 /* ---- the sentences, one for each state ---- */
 
 static void say_pending(struct text *t, const struct record *r)
@@ -41,6 +81,20 @@ static void say_held(struct text *t, const struct record *r)
         text_put(t, " It is to be restarted.");
 }
 
+static void say_ready_on(struct text *t, const struct record *r)
+{
+    char buf[512] = "";
+    struct text what = {buf, 0, sizeof buf};
+
+    words_ready_on(&what, r);
+    if (!what.n || is(r, "process", "before_start"))
+        return;
+    text_put(t, " It is not ready: it waits for ");
+    words_put(t, buf);
+    say_fault(t, r, "; the last try: ");
+    text_put(t, ".");
+}
+
 static void say_starting(struct text *t, const struct record *r)
 {
     text_put(t, "%s is starting", record_text(r, "name"));
@@ -51,6 +105,7 @@ static void say_starting(struct text *t, const struct record *r)
         text_put(t, ", pid %s", record_text(r, "pid"));
     words_time(t, "; it must be ready within ", record_number(r, "next"));
     text_put(t, ".");
+    say_ready_on(t, r);
     say_held(t, r);
 }
 
@@ -76,7 +131,9 @@ static void say_stopping(struct text *t, const struct record *r)
 {
     text_put(t, "%s is stopping", record_text(r, "name"));
     words_time(t, " for ", record_number(r, "for"));
-    if (record_get(r, "cause")) {
+    if (is(r, "cause", "exit") && record_get(r, "pid")) {
+        text_put(t, " (by itself)");
+    } else if (record_get(r, "cause")) {
         text_put(t, " (");
         words_cause(t, r);
         text_put(t, ")");
@@ -164,10 +221,12 @@ static void say_service(struct client *c, const struct record *r)
         text_put(&t, "%s: %s.", record_text(r, "name"), record_text(r, "state"));
     if (record_flag(r, "changed"))
         text_put(&t, " A new config of it waits for its next start.");
+    say_condition(&t, r);
     paint_begin(stdout, paint, c->colored);
     fputs(buf, stdout);
     paint_end(stdout, paint, c->colored);
     putchar('\n');
+    say_status(r);
 }
 
 /* ---- what holds it up, and how it ended ---- */
@@ -181,17 +240,29 @@ static void say_process(const struct record *r)
            where ? where : "");
 }
 
+/* Of a life that tend had to end since something was wrong: what. */
+static void put_fault(struct text *t, const struct record *r)
+{
+    if (!is(r, "cause", "timeout") && !is(r, "cause", "fault") && !is(r, "cause", "watchdog"))
+        return;
+    text_put(t, " (");
+    words_cause(t, r);
+    text_put(t, ")");
+}
+
 static void say_death(struct client *c, const struct record *r)
 {
-    char end[256] = "", ran[64] = "", ago[64] = "";
+    char end[256] = "", ran[64] = "", ago[64] = "", fault[64] = "";
     struct text end_text = {end, 0, sizeof end}, ran_text = {ran, 0, sizeof ran},
-                ago_text = {ago, 0, sizeof ago};
+                ago_text = {ago, 0, sizeof ago}, fault_text = {fault, 0, sizeof fault};
 
     words_end(&end_text, r);
     words_time(&ran_text, " after ", record_number(r, "ran"));
     words_time(&ago_text, "", connection_now() + c->clock_ahead - record_number(r, "at"));
-    printf("The last life of %s ended %s%s%s%s%s.\n", record_text(r, "service"), *ago ? ago : "now",
-           *ago ? " ago: " : ": ", end, ran, record_flag(r, "killed") ? ", by KILL" : "");
+    put_fault(&fault_text, r);
+    printf("The last life of %s ended %s%s%s%s%s%s.\n", record_text(r, "service"),
+           *ago ? ago : "now", *ago ? " ago: " : ": ", end, ran,
+           record_flag(r, "killed") ? ", by KILL" : "", fault);
 }
 
 static void print_json(struct client *c, const struct reply *r)

@@ -72,12 +72,15 @@ static void put_service(const struct tree *t, size_t at, const char *kind, const
 {
     const struct record *r = t->services[at];
     enum paint paint = words_paint(r);
-    bool unready = !words_is_there(r) && !strcmp(record_text(r, "state"), "running");
+    bool running = !strcmp(record_text(r, "state"), "running");
 
     put_prefix(t);
     printf("%s ", record_text(r, "name"));
     paint_begin(stdout, paint, t->client->colored);
-    printf("%s%s", record_text(r, "state"), unready ? ", not ready" : "");
+    printf("%s%s", record_text(r, "state"),
+           !running || words_is_there(r) ? ""
+           : words_is_unhealthy(r)       ? ", unhealthy"
+                                         : ", not ready");
     paint_end(stdout, paint, t->client->colored);
     if (kind || where)
         printf(" (%s%s%s)", kind ? kind : "", kind && where ? ", " : "", where ? where : "");

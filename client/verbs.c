@@ -9,8 +9,9 @@ enum { MANY = 100000 };
 const struct verb verbs[] = {
     {"status", "[NAME...]", "what runs, and what it waits for", 0, 0, MANY, show_status, NULL,
      "A table of all services, or of those that are named. MEMORY is that of all\n"
-     "processes of a service. Where services are named, and not all of them are\n"
-     "ready or done, the exit code is 3.\n"},
+     "processes of a service. Of a single one it tells too what it says of itself,\n"
+     "and how its probes went. Where services are named, and not all of them are\n"
+     "ready or done, and none unhealthy, the exit code is 3.\n"},
     {"why", "NAME", "why it is as it is", 0, 1, 1, show_why, NULL,
      "Tells what a service waits for, how it ended, what comes next, and which\n"
      "processes hold up its stop.\n"},
@@ -23,7 +24,7 @@ const struct verb verbs[] = {
      "A table of the last deaths of main processes, oldest first.\n"},
     {"ready", "[NAME...]", "whether all is ready, for a health check", 0, 0, MANY, show_ready, NULL,
      "The exit code is 0 where all services that are wanted, or those that are\n"
-     "named, are ready or done; else 1, and the others are told.\n"},
+     "named, are ready or done, and not unhealthy; else 1, and the others are told.\n"},
     {"wait", "[NAME...] [--for GOAL]", "until services are ready, down or failed", TAKES_FOR, 0,
      MANY, steer, NULL,
      "Waits until each service is ready, or what --for says; without names, until\n"

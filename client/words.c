@@ -17,6 +17,16 @@ void words_time(struct text *t, const char *before, int64_t duration)
         text_put(t, "%s%s", before, units_duration_short(duration, buf));
 }
 
+void words_put(struct text *t, const char *text)
+{
+    size_t n = strlen(text), room = t->size - t->n - 1;
+
+    if (n > room)
+        for (n = room; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    text_put(t, "%.*s", (int)n, text);
+}
+
 typedef void part(struct text *, const struct record *);
 
 /* With a comma between those that are not empty. */
@@ -25,20 +35,27 @@ static void join(struct text *t, const struct record *r, part *const *parts, siz
     bool first = true;
 
     for (size_t i = 0; i < n; i++) {
-        char buf[256] = "";
+        char buf[512] = "";
         struct text one = {buf, 0, sizeof buf};
         parts[i](&one, r);
-        if (one.n > 0)
-            text_put(t, "%s%s", first ? "" : ", ", buf);
-        first = first && one.n == 0;
+        if (one.n == 0)
+            continue;
+        text_put(t, "%s", first ? "" : ", ");
+        words_put(t, buf);
+        first = false;
     }
 }
 
 /* ---- states ---- */
 
+bool words_is_unhealthy(const struct record *r)
+{
+    return is(r, "health", "unhealthy");
+}
+
 bool words_is_there(const struct record *r)
 {
-    return record_flag(r, "ready") || is(r, "state", "done");
+    return !words_is_unhealthy(r) && (record_flag(r, "ready") || is(r, "state", "done"));
 }
 
 enum paint words_paint(const struct record *r)
@@ -49,6 +66,8 @@ enum paint words_paint(const struct record *r)
     } paints[] = {
         {"down", PAINT_DIM}, {"failed", PAINT_BAD}, {"stuck", PAINT_BAD}, {"done", PAINT_NONE}};
 
+    if (words_is_unhealthy(r) && is(r, "state", "running"))
+        return PAINT_BAD;
     if (record_flag(r, "ready") && (is(r, "state", "running") || is(r, "state", "done")))
         return PAINT_GOOD;
     for (size_t i = 0; i < ARRAY_SIZE(paints); i++)
@@ -111,6 +130,7 @@ void words_cause(struct text *t, const struct record *r)
         {"before_start", "before_start did not succeed"},
         {"timeout", "not ready in time"},
         {"fault", "unhealthy"},
+        {"watchdog", "its watchdog expired"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
@@ -124,13 +144,67 @@ void words_cause(struct text *t, const struct record *r)
 
 void words_reason(struct text *t, const struct record *r)
 {
-    if (is(r, "cause", "timeout") || is(r, "cause", "fault")) {
+    if (is(r, "cause", "timeout") || is(r, "cause", "fault") || is(r, "cause", "watchdog")) {
         words_cause(t, r);
         return;
     }
     if (is(r, "cause", "before_start"))
         text_put(t, "before_start: ");
     words_end(t, r);
+}
+
+/* ---- what it says, and what it answers ---- */
+
+static void put_failures(struct text *t, const struct record *r)
+{
+    int64_t failures = record_number(r, "health_failures");
+
+    if (failures > 1)
+        text_put(t, " (%lld in a row)", (long long)failures);
+}
+
+void words_health(struct text *t, const struct record *r)
+{
+    const char *fault = record_get(r, "health_fault");
+
+    if (words_is_unhealthy(r))
+        text_put(t, "unhealthy");
+    else if (is(r, "health", "failing"))
+        text_put(t, "probe failed");
+    else
+        return;
+    if (fault) {
+        text_put(t, ": ");
+        words_put(t, fault);
+    }
+    put_failures(t, r);
+}
+
+void words_status(struct text *t, const struct record *r)
+{
+    if (!record_get(r, "status"))
+        return;
+    text_put(t, "says: ");
+    words_put(t, record_text(r, "status"));
+}
+
+void words_ready_on(struct text *t, const struct record *r)
+{
+    static const char *const waits[][3] = {
+        {"notify", "its READY=1", NULL},
+        {"fd", "a newline on its descriptor ", "ready_fd"},
+        {"tcp", "a connection to ", "ready_at"},
+        {"unix", "a connection to ", "ready_at"},
+        {"command", "its ready.command to succeed", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+        if (!is(r, "ready_on", waits[i][0]))
+            continue;
+        text_put(t, "%s", waits[i][1]);
+        if (waits[i][2])
+            words_put(t, record_text(r, waits[i][2]));
+    }
 }
 
 /* ---- notes ---- */
@@ -182,6 +256,12 @@ static void put_effect(struct text *t, const struct record *r)
         text_put(t, "%lld more %s", (long long)members, members == 1 ? "process" : "processes");
 }
 
+static void put_reloading(struct text *t, const struct record *r)
+{
+    if (record_flag(r, "reloading"))
+        text_put(t, "reloading");
+}
+
 static void put_plans(struct text *t, const struct record *r)
 {
     if (record_flag(r, "again") && !is(r, "state", "pending") && !record_get(r, "waits_for"))
@@ -196,8 +276,8 @@ static void put_changed(struct text *t, const struct record *r)
 
 void words_note(struct text *t, const struct record *r)
 {
-    static part *const parts[] = {put_effect, put_wait,  put_next,
-                                  put_limit,  put_plans, put_changed};
+    static part *const parts[] = {put_effect, words_health, put_wait,    put_next,
+                                  put_limit,  put_plans,    put_changed, put_reloading};
 
     join(t, r, parts, ARRAY_SIZE(parts));
 }
@@ -228,7 +308,7 @@ static void put_last_end(struct text *t, const struct record *r)
 
 void words_service(struct text *t, const struct record *r)
 {
-    static part *const parts[] = {put_state, put_pid, put_last_end, words_note};
+    static part *const parts[] = {put_state, put_pid, put_last_end, words_note, words_status};
 
     join(t, r, parts, ARRAY_SIZE(parts));
 }

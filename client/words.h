@@ -9,7 +9,9 @@
 
 enum paint words_paint(const struct record *);
 
-/* Whether it is as it should be: ready, or done. */
+/* Its probes have failed too often in a row. */
+bool words_is_unhealthy(const struct record *);
+/* Whether it is as it should be: ready or done, and not unhealthy. */
 bool words_is_there(const struct record *);
 
 /* How a life ended, also of an event or a death: "exit 3", "signal SEGV (core dumped)", "exec: No
@@ -26,6 +28,15 @@ void words_reason(struct text *, const struct record *);
 
 /* What comes next, and what it waits for: "waits for db", "next try in 3s". */
 void words_note(struct text *, const struct record *);
+
+/* What its probes tell: "unhealthy: connection refused (3 in a row)". */
+void words_health(struct text *, const struct record *);
+/* What it says of itself: "says: 3 of 5 loaded". */
+void words_status(struct text *, const struct record *);
+/* What is to come before it is ready: "its READY=1", "a connection to [::1]:80". */
+void words_ready_on(struct text *, const struct record *);
+/* Text of another program, whole characters where there is no room for all. */
+void words_put(struct text *, const char *text);
 
 /* "starting, pid 12"; "backoff, exit 1, next try in 3s". */
 void words_service(struct text *, const struct record *);

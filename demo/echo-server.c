@@ -5,7 +5,6 @@
  * the system lacks for a while. */
 #include <fcntl.h>
 #include <getopt.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "demo.h"
+#include "listener.h"
 
 enum {
     PAUSE_MS = 100,   /* before the next accept, when the system lacks something */
@@ -68,12 +67,6 @@ static int wait_ready(struct pollfd *fds, nfds_t n, const struct timespec *timeo
 }
 
 /* ---- the process of a connection ---- */
-
-static void set_option(int fd, int level, int name, int value)
-{
-    if (setsockopt(fd, level, name, &value, sizeof value))
-        warn("setsockopt");
-}
 
 /* A send with a timeout ends with EINTR when the process was stopped and continued, even though
  * it has no handler for that: see signal(7). */
@@ -157,68 +150,6 @@ static _Noreturn void child(const struct server *s, int conn)
 
 /* ---- the parent ---- */
 
-static void print_address(int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getsockname(fd, (struct sockaddr *)&address, &size) ||
-        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV))
-        errx(1, "cannot tell where it listens");
-    printf("echo-server: listening on %s:%s\n", host, port);
-}
-
-/* Without SO_REUSEADDR a restart fails while old connections are in TIME_WAIT. Non-blocking, since
- * a connection can be gone between poll and accept. */
-static int listener_open(const char *host, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *a;
-    int e = getaddrinfo(host, port, &hints, &a);
-    if (e)
-        errx(1, "--host %s: %s", host, gai_strerror(e));
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        err(1, "socket");
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, SOMAXCONN)) {
-        if (errno == EADDRINUSE)
-            errx(1, "port %s of %s is taken; choose another with --port", port, host);
-        err(1, "cannot listen on port %s of %s", port, host);
-    }
-    freeaddrinfo(a);
-    return fd;
-}
-
-/* Linux passes errors already pending on the new connection to accept: they are the connection's,
- * which is gone, and not the listener's. Returns 0 to go on at once, or the errno of what is
- * lacking: then the connection stays in the queue and poll would report it again and again. */
-static int accept_error(int e)
-{
-    switch (e) {
-    case EAGAIN:
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM: /* a firewall's no */
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-        return 0;
-    case EBADF:
-    case EINVAL:
-    case ENOTSOCK:
-        errno = e;
-        err(1, "accept"); /* no listener any more: only a new start helps */
-    default:              /* EMFILE, ENFILE, ENOBUFS, ENOMEM, and what is yet unknown */
-        return e;
-    }
-}
-
 /* As accept_error: 0, or the errno of what is lacking. */
 static int accept_one(const struct server *s)
 {
@@ -294,7 +225,7 @@ int main(int argc, char **argv)
     struct server s = {.listener = listener_open(host, port)};
     if (pipe2(s.alive, O_CLOEXEC))
         err(1, "pipe");
-    print_address(s.listener);
+    print_address("echo-server", s.listener);
 
     accept_until_stopped(&s);
 

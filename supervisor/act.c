@@ -16,6 +16,7 @@ enum { SPAWNS_IN_A_TURN = 16 };
 int act_room(struct world *w, size_t n)
 {
     struct life *lives;
+    unsigned *moved;
 
     if (store_grow(&w->store, n))
         return -1;
@@ -26,6 +27,10 @@ int act_room(struct world *w, size_t n)
         return -1;
     memset(lives + w->n_lives, 0, (n - w->n_lives) * sizeof *lives);
     w->lives = lives;
+    moved = realloc(w->moved, n * sizeof *moved);
+    if (!moved)
+        return -1;
+    w->moved = moved;
     w->n_lives = n;
     return 0;
 }
@@ -38,141 +43,25 @@ void act_save(struct world *w, const struct service *s)
     l->unsaved = false;
 }
 
-/* ---- exec reports ---- */
-
-static void drop_report(struct world *w, struct spawn **spawn)
+void act_changed(void *world, const struct engine_change *c)
 {
-    if (!*spawn)
-        return;
-    loop_remove(&w->loop, spawn_fd(*spawn));
-    spawn_free(*spawn);
-    *spawn = NULL;
+    struct world *w = world;
+
+    observe_change(w, c);
+    w->stirred = true;
+    if (c->from != c->to)
+        act_probe_moved(w, c->service);
 }
 
-/* A child on its way: where it is kept, what goes wrong, and who says so. */
-struct way {
-    struct spawn **spawn;
-    struct start_failure *failure;
-    enum source source;
-};
-
-static struct way way_of(struct life *l, enum child_kind kind)
-{
-    if (kind == CHILD_COMMAND)
-        return (struct way){&l->command, &l->command_failure, SOURCE_COMMAND_REPORT};
-    if (kind == CHILD_RELOAD)
-        return (struct way){&l->reload, &l->reload_failure, SOURCE_RELOAD_REPORT};
-    return (struct way){&l->main, &l->main_failure, SOURCE_MAIN_REPORT};
-}
-
-void act_read_report(struct world *w, struct service *s, enum child_kind kind)
-{
-    struct life *l = world_life(w, s);
-    struct way way = way_of(l, kind);
-    enum spawn_report said;
-
-    if (!*way.spawn)
-        return;
-    while ((said = spawn_read(*way.spawn, &way.failure->step, &way.failure->error)) == SPAWN_FAILED)
-        ;
-    if (said == SPAWN_WAIT)
-        return;
-    drop_report(w, way.spawn);
-    if (kind == CHILD_MAIN && !way.failure->error)
-        engine_event(&w->engine, s, EVENT_EXEC_OK, w->now, NULL);
-    l->unsaved = true;
-}
-
-/* ---- starting ---- */
-
-static void leave_cgroup(struct world *w, struct service *s)
-{
-    struct life *l = world_life(w, s);
-
-    if (l->watch)
-        cgroup_unwatch(&w->cgroup, l->watch);
-    l->watch = 0;
-    cgroup_remove(&w->cgroup, service_name(s));
-    l->cgroup_used_up = false;
-}
-
-/* A kernel may kill whatever is later cloned into a group that cgroup.kill was written to (seen on
- * Linux 6.18): such a group is made anew. */
-static int cgroup_of(struct world *w, struct service *s)
-{
-    if (w->cgroup.own < 0)
-        return -1;
-    if (world_life(w, s)->cgroup_used_up)
-        leave_cgroup(w, s);
-    return cgroup_make(&w->cgroup, service_name(s));
-}
-
-/* Everything that can fail is done before the fork, so that a child is in the table from its birth.
- */
-pid_t act_start_child(struct world *w, struct service *s, char *const *argv, enum child_kind kind,
-                      struct engine_fact *fact)
-{
-    struct life *l = world_life(w, s);
-    struct way way = way_of(l, kind);
-    enum spawn_step step = SPAWN_PREPARE;
-    bool in_cgroup = false;
-    int cgroup = -1;
-    pid_t pid = -1;
-
-    drop_report(w, way.spawn);
-    *way.failure = (struct start_failure){0};
-    if (child_reserve(&w->children) == 0) {
-        if (kind == CHILD_MAIN || l->in_cgroup)
-            cgroup = cgroup_of(w, s);
-        pid = spawn_start(&w->common, s->conf, argv, s->pid, cgroup, way.spawn, &step);
-        in_cgroup = cgroup >= 0 && pid > 0;
-        if (pid < 0 && step == SPAWN_CGROUP)
-            pid = spawn_start(&w->common, s->conf, argv, s->pid, -1, way.spawn, &step);
-    }
-    fact->error = errno;
-    fact->error_step = (int)step;
-    if (cgroup >= 0)
-        close(cgroup);
-    if (pid < 0)
-        return -1;
-    if (kind == CHILD_MAIN) /* where the main process is, there its service is looked for */
-        l->in_cgroup = in_cgroup;
-    child_add(&w->children, pid, kind, s);
-    w->childless = false;
-    if (loop_add(&w->loop, spawn_fd(*way.spawn), way.source, s->slot))
-        log_warn("%s: its start cannot be watched", service_name(s));
-    return pid;
-}
-
-static void spawn(struct world *w, struct service *s)
-{
-    struct life *l = world_life(w, s);
-    struct engine_fact fact = {0};
-
-    l->leader = 0;
-    l->told_step = 0;
-    l->told_tick = 0;
-    l->reload_failed = false;
-    act_save(w, s);
-    fact.pid = act_start_child(w, s, s->preparing ? s->conf->before_start : s->conf->command,
-                               CHILD_MAIN, &fact);
-    if (fact.pid > 0) {
-        l->leader = fact.pid;
-        fact.error = fact.error_step = 0;
-        observe_forked(w, s, CHILD_MAIN, fact.pid);
-        engine_event(&w->engine, s, EVENT_FORKED, loop_now_up(), &fact);
-    } else {
-        engine_event(&w->engine, s, EVENT_NO_FORK, w->now, &fact);
-    }
-    act_save(w, s);
-}
+/* ---- stopping ---- */
 
 static void stop_command(struct world *w, struct service *s)
 {
+    struct spawn_order order = {.argv = s->conf->stop.command};
     struct engine_fact fact = {0};
 
     act_save(w, s);
-    fact.pid = act_start_child(w, s, s->conf->stop.command, CHILD_COMMAND, &fact);
+    fact.pid = act_start_child(w, s, &order, CHILD_COMMAND, &fact);
     if (fact.pid < 0) {
         fact.pid = 0;
         w->look = true;
@@ -185,8 +74,6 @@ static void stop_command(struct world *w, struct service *s)
     act_save(w, s);
 }
 
-/* ---- stopping ---- */
-
 /* Of whom it has in other sessions we know by their parents alone: so before it is gone. */
 static void end_command(struct world *w, struct service *s)
 {
@@ -197,13 +84,11 @@ static void end_command(struct world *w, struct service *s)
 }
 
 /* A stopped process acts on no signal but KILL and CONT (signal(7)). */
-static void tell_main(struct service *s, int signal, bool group)
+static void tell_main(struct world *w, struct service *s, int signal, bool group)
 {
-    int (*send)(pid_t, int) = group ? process_signal_group : process_signal;
-
-    send(s->pid, signal);
+    act_main_signal(w, s, signal, group);
     if (signal != SIGKILL)
-        send(s->pid, SIGCONT);
+        act_main_signal(w, s, SIGCONT, group);
 }
 
 static void begin_telling(struct service *s, struct life *l)
@@ -230,8 +115,8 @@ static void tell(struct world *w, struct service *s)
     if (s->pid)
         roster_refresh(w, s);
     if (s->pid && !l->told_tick) {
-        tell_main(s, signal, all);
-        l->told_tick = roster_tick();
+        tell_main(w, s, signal, all);
+        l->told_tick = l->main_fd ? 0 : roster_tick(); /* of that one's group nobody was told */
     }
     if (all)
         others = roster_tell(w, s, signal, l->told_tick + 1);
@@ -260,7 +145,7 @@ static void kill_all(struct world *w, struct service *s)
     unsigned others = 0;
 
     if (s->pid)
-        tell_main(s, SIGKILL, true);
+        tell_main(w, s, SIGKILL, true);
     if (s->command)
         process_signal_group(s->command, SIGKILL);
     if (l->in_cgroup && cgroup_kill(&w->cgroup, service_name(s)) == 0)
@@ -277,7 +162,7 @@ static void kill_all(struct world *w, struct service *s)
 static bool was_group_told(const struct service *s)
 {
     return s->state == SERVICE_STOPPING && s->step >= STEP_SIGNAL &&
-           s->conf->stop.to == CONF_TO_GROUP;
+           !(s->by_itself && s->step == STEP_SIGNAL) && s->conf->stop.to == CONF_TO_GROUP;
 }
 
 /* While the zombie stands its number cannot become another group's. A stop command that still runs
@@ -290,11 +175,11 @@ void act_on_death(struct world *w, struct service *s)
                    s->conf->stop.to == CONF_TO_MIXED;
     unsigned step = stopping && s->step > STEP_SIGNAL ? s->step : STEP_SIGNAL;
 
-    if (was_group_told(s) || (stopping && s->step == STEP_COMMAND))
+    if (l->main_fd || was_group_told(s) || (stopping && s->step == STEP_COMMAND))
         return;
     if (w->term_tick && !killing) /* to its own caller's TERM: nobody is told twice */
         return;
-    tell_main(s,
+    tell_main(w, s,
               killing              ? SIGKILL
               : step > STEP_SIGNAL ? service_stop_signal(s)
                                    : s->conf->stop.signal,
@@ -307,12 +192,12 @@ static void forget(struct world *w, struct service *s)
 {
     struct life *l = world_life(w, s);
 
-    drop_report(w, &l->main);
-    drop_report(w, &l->command);
-    drop_report(w, &l->reload);
+    act_drop_reports(w, s);
+    act_main_close(w, s);
+    act_notify_free(w, s);
+    act_probe_free(w, s);
     members_free(&l->members);
-    if (l->in_cgroup)
-        leave_cgroup(w, s);
+    act_leave_cgroup(w, s);
     *l = (struct life){0};
     persist_clear(&w->store.area, s->slot);
     engine_forget(&w->engine, s);
@@ -322,7 +207,7 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
 {
     switch (what) {
     case ACTION_SPAWN:
-        spawn(w, s);
+        act_spawn(w, s);
         return;
     case ACTION_COMMAND:
         stop_command(w, s);
@@ -369,7 +254,8 @@ void act(struct world *w)
         if (w->look)
             roster_check(w);
         engine_settle(&w->engine, w->now);
-        if (w->reloads)
+        act_probe_follow(w);
+        if (w->reloads || w->reloads_due)
             act_end_reloads(w);
         save_next(w);
         s = engine_next_action(&w->engine, &what);

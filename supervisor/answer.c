@@ -10,6 +10,13 @@ static_assert(ARRAY_SIZE(types) == CONF_TYPE_COUNT, "a word for each");
 static const char *const starts[] = {[CONF_AUTO] = "auto", [CONF_MANUAL] = "manual"};
 static_assert(ARRAY_SIZE(starts) == CONF_START_COUNT, "a word for each");
 
+/* Where being ready is more than to be executed, or to have ended. */
+static const char *const ready_words[] = {
+    [CONF_READY_NOTIFY] = "notify", [CONF_READY_FD] = "fd",           [CONF_READY_TCP] = "tcp",
+    [CONF_READY_UNIX] = "unix",     [CONF_READY_COMMAND] = "command",
+};
+static_assert(ARRAY_SIZE(ready_words) == CONF_READY_COUNT, "a place for each");
+
 /* As the log would tell of its present state. */
 static struct history_record record_of(const struct service *s)
 {
@@ -80,8 +87,42 @@ static void put_wait(struct text *t, const struct service *s, bool shutdown)
     text_number(t, "in_vain", in_vain);
 }
 
-void answer_service(struct text *t, const struct service *s, bool shutdown, const char *step,
-                    msec now)
+static const char *ready_target(const struct conf *c)
+{
+    if (c->ready.on == CONF_READY_TCP)
+        return c->ready.tcp;
+    return c->ready.on == CONF_READY_UNIX ? c->ready.local : NULL;
+}
+
+static void put_ready_on(struct text *t, const struct conf *c)
+{
+    text_word(t, "ready_on", ready_words[c->ready.on]);
+    text_word(t, "ready_at", ready_target(c));
+    text_number(t, "ready_fd", c->ready.on == CONF_READY_FD ? c->ready.fd : 0);
+}
+
+static const char *health_word(const struct answer_more *m)
+{
+    if (m->unhealthy)
+        return "unhealthy";
+    return m->failures ? "failing" : "well";
+}
+
+static void put_more(struct text *t, const struct answer_more *m)
+{
+    text_word(t, "status", m->status);
+    text_number(t, "notify_errno", m->error);
+    text_number(t, "reloading", m->reloading);
+    if (m->probed) {
+        text_word(t, "health", health_word(m));
+        text_number(t, "health_failures", m->failures);
+    }
+    text_word(t, "health_fault", m->fault);
+    text_number(t, "watchdog", m->watchdog);
+}
+
+void answer_service(struct text *t, const struct service *s, bool shutdown,
+                    const struct answer_more *more, msec now)
 {
     const struct conf *c = s->conf;
 
@@ -93,7 +134,7 @@ void answer_service(struct text *t, const struct service *s, bool shutdown, cons
     text_word(t, "state", service_state_name(s->state));
     put_wishes(t, s);
     put_life(t, s, now);
-    put_end(t, s, step);
+    put_end(t, s, more->step);
     if (waits_for_time(s))
         put_span(t, "next", now, s->deadline);
     if (s->state == SERVICE_FAILED)
@@ -101,6 +142,8 @@ void answer_service(struct text *t, const struct service *s, bool shutdown, cons
     put_wait(t, s, shutdown);
     text_number(t, "members", s->members);
     text_word(t, "description", c->description);
+    put_more(t, more);
+    put_ready_on(t, c);
     text_put(t, "\n");
 }
 
@@ -279,7 +322,7 @@ enum answer_reached answer_reached(const struct service *s, enum request_goal go
     return ANSWER_NOT_YET;
 }
 
-bool answer_is_up(const struct service *s)
+bool answer_is_up(const struct service *s, bool unhealthy)
 {
-    return s->ready || s->state == SERVICE_DONE;
+    return !unhealthy && (s->ready || s->state == SERVICE_DONE);
 }

@@ -35,7 +35,7 @@ static bool has_step(const struct conf *c, unsigned step)
 
 static struct check_step step_of(struct service *s, unsigned step)
 {
-    msec wait = plan_stop(s->conf, step) - plan_stop(s->conf, step + 1);
+    msec wait = plan_steps(s->conf, step) - plan_steps(s->conf, step + 1);
 
     s->step = step;
     return (struct check_step){step, service_stop_signal(s), wait, wait};

@@ -73,6 +73,8 @@ static void put_service(FILE *out, const struct check_plan *p, size_t at)
         put_step(out, p, &p->steps[i]);
     put_string(out, "services.stop+.step", "kill");
     put_number(out, "services.stop.wait_ms", PLAN_KILL_WAIT);
+    if (plan_stop(c, STEP_DRAIN) > plan_steps(c, STEP_DRAIN))
+        put_number(out, "services.stop_max_ms", c->stop.max);
     put_number(out, "services.stop_ms", p->shutdown.at[at].time);
 }
 

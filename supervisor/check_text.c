@@ -75,6 +75,11 @@ static const char *step_name(const struct check_step *s, char buf[static UNITS_S
                                      : units_signal_name(s->signal, buf);
 }
 
+static bool is_stretched(const struct conf *c)
+{
+    return plan_stop(c, STEP_DRAIN) > plan_steps(c, STEP_DRAIN);
+}
+
 /* With what a deadline leaves of them, or as they are written. */
 static void put_steps(struct line *l, const struct check_plan *p, size_t service, bool shortened)
 {
@@ -89,6 +94,8 @@ static void put_steps(struct line *l, const struct check_plan *p, size_t service
             shortened && s->left < s->wait ? units_duration_text(s->left, left) : "");
     }
     put(l, "KILL");
+    if (!shortened && is_stretched(p->set->at[service]))
+        put(l, "(stop.max %s)", units_duration_text(p->set->at[service]->stop.max, wait));
     printf("\n");
 }
 
@@ -250,6 +257,14 @@ static void print_others(const struct check_plan *p)
     free(on);
 }
 
+static bool any_is_stretched(const struct check_plan *p)
+{
+    for (size_t i = 0; i < p->stop.n; i++)
+        if (is_stretched(p->set->at[p->stop.at[i]]))
+            return true;
+    return false;
+}
+
 static bool is_shortened(const struct check_plan *p)
 {
     for (size_t i = 0; i < p->stop.n; i++) {
@@ -266,9 +281,13 @@ static void print_run_time(const struct check_plan *p)
     char at[UNITS_DURATION_MAX], before[UNITS_DURATION_MAX], floor[UNITS_DURATION_MAX];
     size_t width = name_width(p);
 
-    say(2, is_shortened(p) ? "As it is, tend shortens them, where all of them are used up:"
-                           : "As it is, tend shortens none of these; only the times after KILL "
-                             "and the sweep may be cut off:");
+    say(2, "%s",
+        is_shortened(p) ? "As it is, tend shortens them, where all of them are used up:"
+        : any_is_stretched(p)
+            ? "As it is, tend shortens none of these; only what stop.max gives beyond them, the "
+              "times after KILL and the sweep may be cut off:"
+            : "As it is, tend shortens none of these; only the times after KILL and the sweep may "
+              "be cut off:");
     for (size_t i = 0; i < p->stop.n; i++) {
         struct line l = {width + 6, width + 6};
         put_name(4, p->set->at[p->stop.at[i]]->name, width);

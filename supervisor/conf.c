@@ -1,7 +1,3 @@
-#include <ctype.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +15,30 @@ static void fields_free(struct conf *conf)
 {
     for (size_t i = 0; i < conf_keys_n; i++) {
         void *field = (char *)conf + conf_keys[i].offset;
-        if (conf_keys[i].kind == CONF_STRING)
+        switch (conf_keys[i].kind) {
+        case CONF_STRING:
+        case CONF_TCP:
+        case CONF_UNIX:
+        case CONF_HTTP:
             free(*(char **)field);
-        else if (conf_keys[i].kind == CONF_LIST || conf_keys[i].kind == CONF_NAMES)
+            break;
+        case CONF_LIST:
+        case CONF_NAMES:
             list_free(*(char ***)field);
+            break;
+        case CONF_BOOL:
+        case CONF_NUMBER:
+        case CONF_COUNT:
+        case CONF_DURATION:
+        case CONF_CHOICE:
+        case CONF_SIGNAL:
+        case CONF_STEPS:
+        case CONF_OCTAL:
+        case CONF_EXITS:
+        case CONF_LIMIT:
+        case CONF_KIND_COUNT:
+            break;
+        }
     }
     free(conf->stop.then);
     free(conf->limits);
@@ -71,6 +87,8 @@ static int set_defaults(void *base, const struct conf_key *keys, size_t n)
         free(words[0]);
         if (rc != 0)
             return -1;
+        if (keys[i].noted != 0)
+            *(bool *)((char *)base + keys[i].noted) = false;
     }
     return 0;
 }
@@ -100,12 +118,28 @@ struct conf *conf_new(const char *name, const char *file, int line)
     return conf;
 }
 
+/* What is written beside it tells what is meant. */
+static enum conf_ready default_ready(const struct conf *conf)
+{
+    return conf->ready.tcp != NULL       ? CONF_READY_TCP
+           : conf->ready.local != NULL   ? CONF_READY_UNIX
+           : conf->ready.command != NULL ? CONF_READY_COMMAND
+           : conf->ready_fd_set          ? CONF_READY_FD
+           : conf->type == CONF_ONESHOT  ? CONF_READY_EXIT
+                                         : CONF_READY_EXEC;
+}
+
 void conf_finish(struct conf *conf, const struct conf_supervisor *supervisor)
 {
     bool oneshot = conf->type == CONF_ONESHOT;
 
     if (conf->ready.on == CONF_READY_DEFAULT)
-        conf->ready.on = oneshot ? CONF_READY_EXIT : CONF_READY_EXEC;
+        conf->ready.on = default_ready(conf);
+    conf->ready_fd_set = conf->ready.on == CONF_READY_FD;
+    if (conf->access == CONF_ACCESS_DEFAULT)
+        conf->access = conf->ready.on == CONF_READY_NOTIFY || conf->watchdog != 0
+                           ? CONF_ACCESS_ALL
+                           : CONF_ACCESS_NONE;
     if (conf->restart.policy == CONF_RESTART_DEFAULT)
         conf->restart.policy = oneshot ? CONF_NEVER_AGAIN : CONF_ALWAYS;
     if (conf->stop.grace == NEVER)
@@ -119,6 +153,17 @@ bool conf_name_valid(const char *name)
                             "0123456789._-@");
 
     return n > 0 && n <= CONF_NAME_MAX && name[n] == '\0' && strchr("._-@", name[0]) == NULL;
+}
+
+bool conf_wants_notify(const struct conf *conf)
+{
+    return conf->access == CONF_ACCESS_MAIN || conf->access == CONF_ACCESS_ALL;
+}
+
+bool conf_has_health(const struct conf *conf)
+{
+    return conf->health.command != NULL || conf->health.tcp != NULL || conf->health.local != NULL ||
+           conf->health.http != NULL;
 }
 
 bool conf_list_has(char *const *list, const char *word)
@@ -136,185 +181,6 @@ bool conf_success_has_code(const struct conf_success *success, int code)
 bool conf_success_has_signal(const struct conf_success *success, int signal)
 {
     return signal > 0 && signal <= 64 && (success->signals >> (signal - 1) & 1) != 0;
-}
-
-/* ---- rules ---- */
-
-struct check {
-    const struct conf *conf;
-    conf_report *report;
-    void *self;
-    size_t found;
-};
-
-static const struct conf_key *key_at(size_t offset)
-{
-    for (size_t i = 0; i < conf_keys_n; i++)
-        if (conf_keys[i].offset == offset)
-            return &conf_keys[i];
-    return NULL;
-}
-
-PRINTF(3, 4)
-static void broken(struct check *check, const struct conf_key *key, const char *format, ...)
-{
-    char why[400];
-    va_list ap;
-
-    check->found++;
-    if (check->report == NULL)
-        return;
-    va_start(ap, format);
-    vsnprintf(why, sizeof(why), format, ap);
-    va_end(ap);
-    check->report(check->self, key, why);
-}
-
-#define KEY(field) key_at(offsetof(struct conf, field))
-
-/* An absolute path, a path below `directory`, or a bare name to be found in PATH. */
-static void check_command(struct check *check, const struct conf_key *key, char *const *command)
-{
-    char name[CONF_KEY_NAME_MAX];
-
-    if (command == NULL)
-        return;
-    conf_key_name(key, name);
-    if (command[0][0] == '\0')
-        broken(check, key, "%s has no program: its first word is empty", name);
-    else if (command[0][0] != '/' && strchr(command[0], '/') != NULL &&
-             check->conf->directory == NULL)
-        broken(check, key,
-               "%s = \"%.200s\" is a relative path: write an absolute one, a bare name for a "
-               "search in PATH, or set directory",
-               name, command[0]);
-}
-
-static bool in_list(char *const *list, size_t n, const char *word)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i], word) == 0)
-            return true;
-    return false;
-}
-
-static void check_names(struct check *check, const struct conf_key *key, char *const *names)
-{
-    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        if (!conf_name_valid(names[i]))
-            broken(check, key, "%s = \"%.80s\" is no name of a service", key->name, names[i]);
-        else if (in_list(names, i, names[i]))
-            broken(check, key, "%s names %s twice: once is enough", key->name, names[i]);
-    }
-}
-
-/* The length of NAME in NAME=value; 0: it is none. */
-static size_t variable_name(const char *text)
-{
-    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz"
-                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                            "0123456789_");
-
-    return text[n] == '=' && !isdigit((unsigned char)text[0]) ? n : 0;
-}
-
-static bool set_before(char *const *list, size_t n, const char *variable, size_t length)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(list[i], variable, length + 1) == 0)
-            return true;
-    return false;
-}
-
-static void check_environment(struct check *check)
-{
-    char *const *list = check->conf->environment;
-    const struct conf_key *key = KEY(environment);
-
-    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
-        size_t n = variable_name(list[i]);
-        if (n == 0)
-            broken(check, key, "environment = \"%.80s\" is no variable: write \"NAME=value\"",
-                   list[i]);
-        else if (set_before(list, i, list[i], n))
-            broken(check, key, "environment sets %.*s twice: leave one out", (int)n, list[i]);
-    }
-}
-
-static void check_tty(struct check *check)
-{
-    const char *tty = check->conf->tty;
-
-    if (tty != NULL && tty[0] != '/')
-        broken(check, KEY(tty), "tty = \"%.200s\" is no absolute path: write \"/dev/...\"", tty);
-}
-
-static void check_text(struct check *check)
-{
-    const char *text = check->conf->description;
-
-    for (; text != NULL && *text != '\0'; text++) {
-        if (iscntrl((unsigned char)*text)) {
-            broken(check, KEY(description), "description has a control byte: write one line");
-            return;
-        }
-    }
-}
-
-static void check_life(struct check *check)
-{
-    const struct conf *conf = check->conf;
-
-    if (conf->type == CONF_ONESHOT && conf->restart.policy == CONF_ALWAYS)
-        broken(check, KEY(restart.policy),
-               "restart.policy = always would run a oneshot for ever: write on-failure or never, "
-               "or type = process");
-    if (conf->type == CONF_PROCESS && conf->ready.on == CONF_READY_EXIT)
-        broken(check, KEY(ready.on),
-               "ready.on = exit is for a oneshot: write exec, or type = oneshot");
-    if (conf->restart.max_delay < conf->restart.delay)
-        broken(check, KEY(restart.max_delay),
-               "restart.max_delay is shorter than restart.delay: write a longer one");
-}
-
-/* What no program can catch tells it nothing (signal(7)). */
-static void check_reload(struct check *check)
-{
-    const struct conf *conf = check->conf;
-
-    if (conf->reload.signal == SIGKILL || conf->reload.signal == SIGSTOP)
-        broken(check, KEY(reload.signal),
-               "reload.signal = %s makes no program read anything: write one that it handles",
-               conf->reload.signal == SIGKILL ? "KILL" : "STOP");
-    if (conf->type == CONF_ONESHOT && conf->reload.command != NULL)
-        broken(check, KEY(reload.command),
-               "reload.command is for what stays: leave it out, or write type = process");
-}
-
-size_t conf_check(const struct conf *conf, conf_report *report, void *self)
-{
-    struct check check = {.conf = conf, .report = report, .self = self};
-
-    if (!conf_name_valid(conf->name))
-        broken(&check, NULL,
-               "\"%.80s\" is no name of a service: write at most %d letters, digits and . _ - @, "
-               "first a letter or digit",
-               conf->name, CONF_NAME_MAX);
-    if (conf->command == NULL)
-        broken(&check, NULL, "has no command: write command = {\"program\", \"argument\"}");
-    check_command(&check, KEY(command), conf->command);
-    check_command(&check, KEY(before_start), conf->before_start);
-    check_command(&check, KEY(stop.command), conf->stop.command);
-    check_command(&check, KEY(reload.command), conf->reload.command);
-    check_names(&check, KEY(requires), conf->requires);
-    check_names(&check, KEY(wants), conf->wants);
-    check_names(&check, KEY(after), conf->after);
-    check_environment(&check);
-    check_tty(&check);
-    check_text(&check);
-    check_life(&check);
-    check_reload(&check);
-    return check.found;
 }
 
 /* ---- comparison ---- */
@@ -372,6 +238,9 @@ static bool same_key(const struct conf *a, const struct conf *b, const struct co
 
     switch (key->kind) {
     case CONF_STRING:
+    case CONF_TCP:
+    case CONF_UNIX:
+    case CONF_HTTP:
         return same_string(*(char *const *)x, *(char *const *)y);
     case CONF_LIST:
     case CONF_NAMES:

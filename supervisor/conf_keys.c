@@ -8,7 +8,11 @@ enum { WORD_MAX = 128 * 1024 };
 
 static const char *const types[] = {"process", "oneshot", NULL};
 static const char *const starts[] = {"auto", "manual", NULL};
-static const char *const readies[] = {"", "exec", "exit", NULL};
+static const char *const readies[] = {"",    "exec", "exit",    "notify", "fd",
+                                      "tcp", "unix", "command", NULL};
+static const char *const accesses[] = {"", "none", "main", "all", NULL};
+static const char *const reloads[] = {"sent", "notify", NULL};
+static const char *const thens[] = {"restart", "mark", NULL};
 static const char *const policies[] = {"", "always", "on-failure", "never", NULL};
 static const char *const targets[] = {"group", "main", "mixed", NULL};
 static const char *const cgroups[] = {"auto", "yes", "no", NULL};
@@ -16,6 +20,9 @@ static const char *const cgroups[] = {"auto", "yes", "no", NULL};
 static_assert(ARRAY_SIZE(types) == CONF_TYPE_COUNT + 1, "a word for each");
 static_assert(ARRAY_SIZE(starts) == CONF_START_COUNT + 1, "a word for each");
 static_assert(ARRAY_SIZE(readies) == CONF_READY_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(accesses) == CONF_ACCESS_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(reloads) == CONF_RELOAD_COUNT + 1, "a word for each");
+static_assert(ARRAY_SIZE(thens) == CONF_THEN_COUNT + 1, "a word for each");
 static_assert(ARRAY_SIZE(policies) == CONF_RESTART_COUNT + 1, "a word for each");
 static_assert(ARRAY_SIZE(targets) == CONF_TO_COUNT + 1, "a word for each");
 static_assert(ARRAY_SIZE(cgroups) == CONF_CGROUP_COUNT + 1, "a word for each");
@@ -77,11 +84,47 @@ const struct conf_key conf_keys[] = {
      AT(oom_score_adj_set), SPAWN, "how readily the kernel ends it when memory is short"},
     {"", "no_new_privs", CONF_BOOL, AT(no_new_privs), "false", PLAIN, SPAWN,
      "set-user-ID programs give it nothing"},
+    {"", "watchdog", CONF_DURATION, AT(watchdog), "0s", TIME(0), SPAWN,
+     "it is to say at least so often that it is alive (WATCHDOG=1); 0: it need not"},
+    {"", "watchdog_signal", CONF_SIGNAL, AT(watchdog_signal), "ABRT", PLAIN, POLICY,
+     "the first signal of a stop because it did not"},
 
     {"ready", "on", CONF_CHOICE, AT(ready.on), NULL, 0, 0, readies, 0, SPAWN,
-     "what makes it ready: exec, or exit for a oneshot"},
+     "what makes it ready; default: by the keys beside it, else exec, exit for a oneshot"},
+    {"ready", "tcp", CONF_TCP, AT(ready.tcp), NULL, STRING(64), POLICY,
+     "it accepts a connection there: an address and a port, both numbers"},
+    {"ready", "unix", CONF_UNIX, AT(ready.local), NULL, STRING(108), POLICY,
+     "it accepts a connection at that local socket: a path, or @name"},
+    {"ready", "command", CONF_LIST, AT(ready.command), NULL, WORDS, POLICY,
+     "a command that succeeds when it is ready"},
+    {"ready", "command_timeout", CONF_DURATION, AT(ready.command_timeout), "10s", TIME(1), POLICY,
+     "the longest time for one run of that command"},
+    {"ready", "fd", CONF_NUMBER, AT(ready.fd), "3", 3, 255, NULL, AT(ready_fd_set), SPAWN,
+     "the descriptor to which it writes a newline when it is ready"},
+    {"ready", "every", CONF_DURATION, AT(ready.every), "500ms", TIME(1), POLICY,
+     "the longest wait between two tries of tcp, unix or command"},
     {"ready", "timeout", CONF_DURATION, AT(ready.timeout), "90s", TIME(1), POLICY,
      "time to become ready, then it is stopped as failed"},
+
+    {"notify", "access", CONF_CHOICE, AT(access), NULL, 0, 0, accesses, 0, SPAWN,
+     "whose sd_notify messages count: none, main or all; default: all where something needs them"},
+
+    {"health", "command", CONF_LIST, AT(health.command), NULL, WORDS, POLICY,
+     "a command that succeeds while it is well"},
+    {"health", "tcp", CONF_TCP, AT(health.tcp), NULL, STRING(64), POLICY,
+     "it accepts a connection there while it is well: an address and a port, both numbers"},
+    {"health", "unix", CONF_UNIX, AT(health.local), NULL, STRING(108), POLICY,
+     "it accepts a connection at that local socket while it is well: a path, or @name"},
+    {"health", "http", CONF_HTTP, AT(health.http), NULL, STRING(1024), POLICY,
+     "it answers this GET with a status of 2xx or 3xx while it is well"},
+    {"health", "every", CONF_DURATION, AT(health.every), "10s", TIME(10), POLICY,
+     "the wait from one probe to the next"},
+    {"health", "timeout", CONF_DURATION, AT(health.timeout), "2s", TIME(1), POLICY,
+     "the longest time for one probe"},
+    {"health", "failures", CONF_NUMBER, AT(health.failures), "3", 1, 1000, NULL, 0, POLICY,
+     "so many failed probes in a row are too many"},
+    {"health", "then", CONF_CHOICE, AT(health.then), "restart", 0, 0, thens, 0, POLICY,
+     "what follows: restart, or mark it as unhealthy and let it run"},
 
     {"restart", "policy", CONF_CHOICE, AT(restart.policy), NULL, 0, 0, policies, 0, POLICY,
      "always, on-failure or never; a oneshot's default is never"},
@@ -110,13 +153,17 @@ const struct conf_key conf_keys[] = {
      "the longest time for that command"},
     {"stop", "to", CONF_CHOICE, AT(stop.to), "group", 0, 0, targets, 0, POLICY,
      "who gets the signals: group, main, or mixed (main, but KILL to all)"},
+    {"stop", "max", CONF_DURATION, AT(stop.max), "0s", TIME(0), POLICY,
+     "how far EXTEND_TIMEOUT_USEC may stretch it, until KILL; 0: not beyond what is written"},
 
+    {"reload", "on", CONF_CHOICE, AT(reload.on), "sent", 0, 0, reloads, 0, POLICY,
+     "when it is done: once sent, or notify: at RELOADING=1 and READY=1"},
     {"reload", "signal", CONF_SIGNAL, AT(reload.signal), "HUP", PLAIN, POLICY,
      "what tells its first process to read its configuration anew"},
     {"reload", "command", CONF_LIST, AT(reload.command), NULL, WORDS, POLICY,
      "a command to run instead of that signal"},
     {"reload", "command_timeout", CONF_DURATION, AT(reload.command_timeout), "10s", TIME(1), POLICY,
-     "the longest time for that command"},
+     "the longest time for that command, and for the answer that reload.on waits for"},
 
     LIMIT("as", RLIMIT_AS, 1, "bytes of address space"),
     LIMIT("core", RLIMIT_CORE, 1, "bytes of a core file"),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tend/address.h"
 #include "tend/conf.h"
 #include "tend/units.h"
 
@@ -72,6 +73,44 @@ static int set_string(const struct assign *a, const char *word)
     free(*field);
     *field = copy;
     return 0;
+}
+
+bool conf_text_valid(enum conf_kind kind, const char *text)
+{
+    struct address address;
+    const char *path;
+
+    return kind == CONF_TCP    ? address_tcp(text, &address) == 0
+           : kind == CONF_UNIX ? address_unix(text, &address) == 0
+           : kind == CONF_HTTP ? address_http(text, &address, &path) == 0
+                               : true;
+}
+
+/* An empty one takes back what was set before, as an empty list does. */
+static int set_address(const struct assign *a, const char *word)
+{
+    char **field = a->field;
+
+    if (*word == '\0') {
+        free(*field);
+        *field = NULL;
+        return 0;
+    }
+    if (conf_text_valid(a->key->kind, word))
+        return set_string(a, word);
+    if (a->key->kind == CONF_UNIX)
+        return refuse(a, word,
+                      "is no local socket: write an absolute path of at most 107 bytes, or "
+                      "\"@name\" for an abstract one");
+    if (a->key->kind == CONF_TCP)
+        return refuse(a, word,
+                      "is no address: write numbers, as in \"127.0.0.1:5432\" or \"[::1]:5432\"; "
+                      "no name is looked up");
+    return refuse(a, word,
+                  strncmp(word, "https:", 6) == 0
+                      ? "cannot be probed, for tend speaks no TLS: write http://, or a command"
+                      : "is no address: write numbers, as in \"http://127.0.0.1:8080/health\"; no "
+                        "name is looked up");
 }
 
 static void list_free(char **list)
@@ -344,6 +383,10 @@ static int set_one(const struct assign *a, const char *word)
     switch (a->key->kind) {
     case CONF_STRING:
         return set_string(a, word);
+    case CONF_TCP:
+    case CONF_UNIX:
+    case CONF_HTTP:
+        return set_address(a, word);
     case CONF_BOOL:
         return set_bool(a, word);
     case CONF_NUMBER:

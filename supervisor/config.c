@@ -71,6 +71,8 @@ static int begin(struct world *w)
     w->childless = false;
     w->loader_fd = ends[0];
     w->reply.size = 0;
+    if (w->load_takes)
+        announce_reload(w, true);
     return 0;
 }
 
@@ -119,8 +121,10 @@ static void stop_reading(struct world *w)
 static void refuse(struct world *w, const char *code, const char *why)
 {
     if (w->loaded) {
-        if (w->load_takes)
+        if (w->load_takes) {
             observe_config(w, "refused", 0);
+            announce_reload(w, false);
+        }
         serve_load_end(w, code, why);
         return;
     }
@@ -168,6 +172,7 @@ int config_take(struct world *w, struct conf_set *set)
     w->supervisor.group = NULL; /* it goes with the set */
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
+    act_probe_reconfigured(w);
     serve_set_limit(w, w->engine.graph.n);
     serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
     w->loaded = true;
@@ -203,8 +208,10 @@ static void accept_set(struct world *w, struct conf_set *set)
         log_warn("config");
         refuse(w, "system", strerror(errno));
     } else {
-        if (w->load_takes)
+        if (w->load_takes) {
             observe_config(w, again ? "reloaded" : "loaded", n);
+            announce_reload(w, false);
+        }
         serve_load_end(w, NULL, NULL);
     }
     conf_set_free(set);

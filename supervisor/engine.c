@@ -230,7 +230,7 @@ void engine_shutdown(struct engine *e, msec now)
 static void find_ways(struct engine *e)
 {
     struct plan p;
-    bool found = plan_of_living(&p, &e->graph, 0) == 0;
+    bool found = plan_of_waits(&p, &e->graph) == 0;
 
     for (size_t i = 0; i < e->graph.n; i++)
         if (e->graph.at[i])
@@ -247,7 +247,7 @@ static void shorten(struct engine *e, struct service *s, msec now)
     if (s->deadline == NEVER || wait <= 0)
         return;
     if (s->state == SERVICE_STOPPING)
-        life_deadline(e, s, now + life_share(e, s, now, wait));
+        life_shorten_stop(e, s, now);
     else if (s->state == SERVICE_KILLING && life_kill_wait(e, now) < wait)
         life_deadline(e, s, now + life_kill_wait(e, now));
 }

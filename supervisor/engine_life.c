@@ -60,7 +60,7 @@ msec life_kill_wait(const struct engine *e, msec now)
 
 msec life_share(const struct engine *e, const struct service *s, msec now, msec wait)
 {
-    msec rest = plan_sum(plan_sum(wait, plan_stop(s->conf, s->step + 1)), s->after);
+    msec rest = plan_sum(plan_sum(wait, plan_steps(s->conf, s->step + 1)), s->after);
     msec left = e->kill_at - now, share, floor = wait < ENGINE_FLOOR ? wait : ENGINE_FLOOR;
 
     if (e->gone_by == NEVER || rest <= left)
@@ -104,7 +104,7 @@ void life_do_step(struct engine *e, struct service *s, msec now, enum engine_eve
     }
     if (s->step == STEP_COMMAND)
         engine_want(e, s, ACTION_COMMAND);
-    if (s->step >= STEP_SIGNAL)
+    if (s->step > STEP_SIGNAL || (s->step == STEP_SIGNAL && !s->by_itself))
         engine_want(e, s, ACTION_SIGNAL);
     life_deadline(e, s, life_later(now, life_step_wait(e, s, now)));
 }
@@ -124,12 +124,44 @@ void life_begin_stop(struct engine *e, struct service *s, enum service_cause cau
     s->stop_began = now;
     s->step = step;
     s->killed = false;
+    s->by_itself = event == EVENT_LEAVING;
     s->pending &= ~(unsigned)ACTION_SPAWN;
     life_enter(e, s, SERVICE_STOPPING, now, event);
     s->ready = false;
     life_do_step(e, s, now, event);
     if (e->hurry && s->state == SERVICE_STOPPING)
         life_kill(e, s, now, event);
+}
+
+/* How far the present step can be stretched: the later ones keep their time, and so do the waits of
+ * those that stop after this service, where there is a deadline. */
+static msec step_limit(const struct engine *e, const struct service *s)
+{
+    msec last = life_later(s->stop_began, plan_stop(s->conf, STEP_DRAIN));
+    msec way = e->kill_at - s->after;
+
+    return (last < way ? last : way) - plan_steps(s->conf, s->step + 1);
+}
+
+void life_extend_stop(struct engine *e, struct service *s, msec now, msec wait)
+{
+    msec by = life_later(now, wait), limit = step_limit(e, s);
+
+    if (by > limit)
+        by = limit;
+    if (by > s->deadline)
+        life_deadline(e, s, by);
+}
+
+/* Of what is written it keeps its share, of what it was given beyond that what is to spare. */
+void life_shorten_stop(struct engine *e, struct service *s, msec now)
+{
+    msec wait = s->deadline - now, written = step_wait(s), limit = step_limit(e, s);
+    msec share = life_share(e, s, now, wait < written ? wait : written);
+
+    if (limit > s->deadline)
+        limit = s->deadline;
+    life_deadline(e, s, now + share > limit ? now + share : limit);
 }
 
 enum service_cause life_why_going(const struct engine *e, const struct service *s)

@@ -15,6 +15,9 @@ static const char *const event_names[] = {
     [EVENT_NO_FORK] = "no-fork",
     [EVENT_EXEC_OK] = "exec-ok",
     [EVENT_READY] = "ready",
+    [EVENT_MAIN] = "main",
+    [EVENT_EXTEND] = "extend",
+    [EVENT_LEAVING] = "leaving",
     [EVENT_SIGNALLED] = "signalled",
     [EVENT_COMMAND] = "command",
     [EVENT_COMMAND_ENDED] = "command-ended",
@@ -165,6 +168,45 @@ CELL(exec_ok)
         become_ready(e, s, now, fact);
 }
 
+/* Not its before_start, nor only what its main process has left. */
+static bool has_main(const struct service *s)
+{
+    return s->pid && s->executed;
+}
+
+/* Of the one before the engine hears as of any other member. */
+CELL(new_main)
+{
+    (void)e, (void)now;
+    if (!has_main(s))
+        return;
+    s->pid = fact->pid;
+    s->adopted = true;
+}
+
+/* NEVER would be a start that is over. */
+CELL(extend_start)
+{
+    msec by = life_later(now, fact->wait < CONF_TIME_MAX ? fact->wait : CONF_TIME_MAX);
+
+    if (by <= s->start_by)
+        return;
+    s->start_by = by;
+    life_deadline(e, s, by);
+}
+
+CELL(extend_stop)
+{
+    life_extend_stop(e, s, now, fact->wait);
+}
+
+CELL(leave)
+{
+    (void)fact;
+    if (has_main(s))
+        life_begin_stop(e, s, CAUSE_EXIT, STEP_SIGNAL, now, EVENT_LEAVING);
+}
+
 CELL(stop_starting)
 {
     (void)fact;
@@ -186,8 +228,10 @@ CELL(stop_late)
 
 CELL(stop_faulty)
 {
-    (void)fact;
-    life_begin_stop(e, s, CAUSE_FAULT, STEP_SIGNAL, now, EVENT_FAULT);
+    if (s->preparing)
+        return;
+    life_begin_stop(e, s, fact->cause == CAUSE_WATCHDOG ? CAUSE_WATCHDOG : CAUSE_FAULT, STEP_SIGNAL,
+                    now, EVENT_FAULT);
 }
 
 /* Only its stop command is left to run. */
@@ -262,14 +306,17 @@ CELL(command_ended)
         life_next_step(e, s, now, EVENT_COMMAND_ENDED);
 }
 
-/* The wait counts from the moment at which the signal was really sent. */
+/* The wait counts from the moment at which the signal was really sent; more may have been asked for
+ * before. */
 CELL(signalled)
 {
-    msec wait = s->state == SERVICE_KILLING ? life_kill_wait(e, now) : life_step_wait(e, s, now);
+    bool kill = s->state == SERVICE_KILLING;
+    msec by = life_later(now, kill ? life_kill_wait(e, now) : life_step_wait(e, s, now));
 
     (void)fact;
-    s->killed = s->killed || s->state == SERVICE_KILLING;
-    life_deadline(e, s, life_later(now, wait));
+    s->killed = s->killed || kill;
+    if (kill || by > s->deadline)
+        life_deadline(e, s, by);
 }
 
 CELL(step_over)
@@ -314,29 +361,30 @@ CELL(impossible)
 /* ---- the table ---- */
 
 static engine_cell *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
-#define ROW(up, down, again, clear, quiet, forked_, no_fork_, exec_ok_, ready_, signalled_,        \
-            command_, ended, exited, gone_, fault, hurry, deadline)                                \
+#define ROW(up, down, again, clear, quiet, forked_, no_fork_, exec_ok_, ready_, main_, extend,     \
+            leaving, signalled_, command_, ended, exited, gone_, fault, hurry, deadline)           \
     {                                                                                              \
         [EVENT_UP] = up, [EVENT_DOWN] = down, [EVENT_AGAIN] = again, [EVENT_CLEAR] = clear,        \
         [EVENT_QUIET] = quiet, [EVENT_FORKED] = forked_, [EVENT_NO_FORK] = no_fork_,               \
-        [EVENT_EXEC_OK] = exec_ok_, [EVENT_READY] = ready_, [EVENT_SIGNALLED] = signalled_,        \
+        [EVENT_EXEC_OK] = exec_ok_, [EVENT_READY] = ready_, [EVENT_MAIN] = main_,                  \
+        [EVENT_EXTEND] = extend, [EVENT_LEAVING] = leaving, [EVENT_SIGNALLED] = signalled_,        \
         [EVENT_COMMAND] = command_, [EVENT_COMMAND_ENDED] = ended, [EVENT_EXITED] = exited,        \
         [EVENT_GONE] = gone_, [EVENT_FAULT] = fault, [EVENT_HURRY] = hurry,                        \
         [EVENT_DEADLINE] = deadline                                                                \
     }
 #define X impossible
     /* clang-format off */
-    /*                           UP          DOWN     AGAIN       CLEAR  QUIET          FORKED  NO_FORK  EXEC_OK  READY         SIGNALLED  COMMAND  C_ENDED        EXITED           GONE  FAULT        HURRY     DEADLINE */
-    [SERVICE_DOWN]     = ROW(to_pending, unwant,  to_pending, X,     same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
-    [SERVICE_PENDING]  = ROW(same,       to_down, same,       spawn, same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
-    [SERVICE_STARTING] = ROW(want,       unwant,  want_again, X,     stop_starting, forked, no_fork, exec_ok, become_ready, X,         X,       X,             exited_alone,    X,    stop_faulty, X, stop_late),
-    [SERVICE_RUNNING]  = ROW(want,       unwant,  want_again, X,     stop_running,  X,      X,       exec_ok, same,         X,         X,       X,             exited_alone,    X,    stop_faulty, X, healthy),
-    [SERVICE_DONE]     = ROW(want,       unwant,  want_again, X,     stop_done,     X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
-    [SERVICE_STOPPING] = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         signalled, command, command_ended, exited_stopping, gone, same, kill_now,        step_over),
-    [SERVICE_KILLING]  = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         signalled, X,       command_ended, exited_killing,  gone, same, same,        stuck),
-    [SERVICE_STUCK]    = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         X,         X,       command_ended, exited_killing,  gone, X, same,           X),
-    [SERVICE_BACKOFF]  = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           retry),
-    [SERVICE_FAILED]   = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,         X,       X,             X,               X,    X, X,           X),
+    /*                           UP          DOWN     AGAIN       CLEAR  QUIET          FORKED  NO_FORK  EXEC_OK  READY         MAIN      EXTEND        LEAVING SIGNALLED  COMMAND  C_ENDED        EXITED           GONE  FAULT        HURRY     DEADLINE */
+    [SERVICE_DOWN]     = ROW(to_pending, unwant,  to_pending, X,     same,          X,      X,       X,       X,            X,        X,            X,      X,         X,       X,             X,               X,    X, X,           X),
+    [SERVICE_PENDING]  = ROW(same,       to_down, same,       spawn, same,          X,      X,       X,       X,            X,        X,            X,      X,         X,       X,             X,               X,    X, X,           X),
+    [SERVICE_STARTING] = ROW(want,       unwant,  want_again, X,     stop_starting, forked, no_fork, exec_ok, become_ready, new_main, extend_start, leave,  X,         X,       X,             exited_alone,    X,    stop_faulty, X, stop_late),
+    [SERVICE_RUNNING]  = ROW(want,       unwant,  want_again, X,     stop_running,  X,      X,       exec_ok, same,         new_main, same,         leave,  X,         X,       X,             exited_alone,    X,    stop_faulty, X, healthy),
+    [SERVICE_DONE]     = ROW(want,       unwant,  want_again, X,     stop_done,     X,      X,       X,       X,            X,        X,            X,      X,         X,       X,             X,               X,    X, X,           X),
+    [SERVICE_STOPPING] = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         new_main, extend_stop,  same,   signalled, command, command_ended, exited_stopping, gone, same, kill_now,        step_over),
+    [SERVICE_KILLING]  = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         same,     same,         same,   signalled, X,       command_ended, exited_killing,  gone, same, same,        stuck),
+    [SERVICE_STUCK]    = ROW(want,       unwant,  want_again, X,     same,          X,      X,       exec_ok, same,         same,     same,         same,   X,         X,       command_ended, exited_killing,  gone, X, same,           X),
+    [SERVICE_BACKOFF]  = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,        X,            X,      X,         X,       X,             X,               X,    X, X,           retry),
+    [SERVICE_FAILED]   = ROW(forgive,    to_down, forgive,    X,     same,          X,      X,       X,       X,            X,        X,            X,      X,         X,       X,             X,               X,    X, X,           X),
 /* clang-format on */
 #undef X
 #undef ROW

@@ -42,7 +42,8 @@ static void close_inherited(const struct world *w)
     const struct spawn *child = w->lives[0].main;
     int ours[] = {STDERR_FILENO, w->common.null,  w->terminal,
                   w->store.fd,   log_fd(),        w->record,
-                  w->loop.epoll, w->loop.signals, child ? spawn_fd(child) : -1};
+                  w->loop.epoll, w->loop.signals, child ? spawn_fd(child) : -1,
+                  w->ready_fd};
     unsigned first = STDERR_FILENO + 1;
 
     qsort(ours, ARRAY_SIZE(ours), sizeof *ours, by_value);

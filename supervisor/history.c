@@ -130,6 +130,17 @@ struct history_record history_from_change(const struct engine_change *c)
     return r;
 }
 
+void history_set_what(struct history_record *r, const char *text)
+{
+    size_t n = strnlen(text, sizeof r->what);
+
+    if (n == sizeof r->what)
+        for (n--; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    memcpy(r->what, text, n);
+    r->what[n] = '\0';
+}
+
 /* ---- for people ---- */
 
 static void put_duration(struct text *t, const char *before, msec duration)
@@ -158,6 +169,7 @@ static void put_process(struct text *t, const struct history_record *r)
         [HISTORY_BEFORE] = "before_start: ",
         [HISTORY_COMMAND] = "stop command: ",
         [HISTORY_RELOAD] = "reload command: ",
+        [HISTORY_PROBE] = "probe: ",
     };
     static_assert(ARRAY_SIZE(names) == HISTORY_PROCESS_COUNT, "a name for each process");
 
@@ -186,6 +198,8 @@ static void put_stopping(struct text *t, const struct history_record *r)
     if (r->cause == CAUSE_EXEC) {
         put_process(t, r);
         put_error(t, r);
+    } else if (r->event == EVENT_LEAVING) {
+        text_put(t, "stopping by itself");
     } else if (r->cause != CAUSE_EXIT) {
         text_put(t, "stopping (%s)", service_cause_text((enum service_cause)r->cause));
     } else if (r->process == HISTORY_BEFORE && (r->exit.how != EXIT_CODE || r->exit.number != 0)) {
@@ -389,6 +403,15 @@ static void put_event(struct text *t, const struct history_record *r)
         break;
     case HISTORY_CONFIG:
         put_config(t, r);
+        break;
+    case HISTORY_STATUS:
+        text_put(t, "%s%s", r->what[0] ? "says: " : "says nothing more", r->what);
+        break;
+    case HISTORY_NOTIFY:
+        text_put(t, "%s", r->what);
+        break;
+    case HISTORY_HEALTH:
+        text_put(t, "%s%s", r->what[0] ? "unhealthy: " : "healthy again", r->what);
         break;
     case HISTORY_REQUEST:
         text_put(t, "asked by uid %u, pid %d: %s", (unsigned)r->number, (int)r->pid, r->what);

@@ -6,9 +6,10 @@
 #include "tend/units.h"
 
 static const char *const kinds[] = {
-    [HISTORY_STATE] = "state", [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
-    [HISTORY_EXIT] = "exit",   [HISTORY_STRAY] = "stray",   [HISTORY_SHUTDOWN] = "shutdown",
-    [HISTORY_DEATH] = "death", [HISTORY_CONFIG] = "config", [HISTORY_REQUEST] = "request",
+    [HISTORY_STATE] = "state",   [HISTORY_FORKED] = "forked", [HISTORY_SIGNAL] = "signal",
+    [HISTORY_EXIT] = "exit",     [HISTORY_STRAY] = "stray",   [HISTORY_SHUTDOWN] = "shutdown",
+    [HISTORY_DEATH] = "death",   [HISTORY_CONFIG] = "config", [HISTORY_REQUEST] = "request",
+    [HISTORY_STATUS] = "status", [HISTORY_NOTIFY] = "notify", [HISTORY_HEALTH] = "health",
 };
 static_assert(ARRAY_SIZE(kinds) == HISTORY_KIND_COUNT, "a word for each");
 
@@ -17,6 +18,7 @@ static const char *const processes[] = {
     [HISTORY_BEFORE] = "before_start",
     [HISTORY_COMMAND] = "stop_command",
     [HISTORY_RELOAD] = "reload_command",
+    [HISTORY_PROBE] = "probe",
 };
 static_assert(ARRAY_SIZE(processes) == HISTORY_PROCESS_COUNT, "a word for each");
 
@@ -25,6 +27,13 @@ static void put_change(struct text *t, const struct history_record *r)
     text_word(t, "from", service_state_name((enum service_state)r->from));
     text_word(t, "to", service_state_name((enum service_state)r->to));
     text_word(t, "event", engine_event_name((enum engine_event)r->event));
+}
+
+/* What a service tells, or is found to be, is of no single process. */
+static bool tells_process(const struct history_record *r)
+{
+    return r->name[0] && r->kind != HISTORY_STATUS && r->kind != HISTORY_NOTIFY &&
+           r->kind != HISTORY_HEALTH;
 }
 
 void history_exit_fields(struct text *t, const struct service_exit *e)
@@ -56,7 +65,7 @@ size_t history_fields(const struct history_record *r, char *buf, size_t size)
         put_change(&t, r);
     if (r->kind == HISTORY_STATE || r->kind == HISTORY_SIGNAL || r->kind == HISTORY_DEATH)
         text_word(&t, "cause", service_cause_word((enum service_cause)r->cause));
-    if (r->name[0])
+    if (tells_process(r))
         text_word(&t, "process", processes[r->process]);
     text_number(&t, "pid", r->pid);
     if (r->kind == HISTORY_REQUEST)

@@ -175,13 +175,21 @@ static const struct conf_key *key_at(size_t offset)
     return NULL;
 }
 
+/* Has no value, where only that can be. */
+static bool is_missing(const struct conf *conf, const struct conf_key *key)
+{
+    bool pointer = key->kind == CONF_LIST || key->kind == CONF_TCP || key->kind == CONF_UNIX;
+
+    return pointer && *(void *const *)(const void *)((const char *)conf + key->offset) == NULL;
+}
+
 /* Written there, but refused when it was read: that it is missing now is no news. */
 static bool is_told(const struct judged *judged, const struct conf_key *key)
 {
     const struct problems *problems = &judged->load->problems;
     struct load_place place;
 
-    if (key == NULL || judged->draft->places[key - conf_keys].file == NULL)
+    if (judged->draft->places[key - conf_keys].file == NULL)
         return false;
     place = judged->draft->places[key - conf_keys];
     for (size_t i = 0; i < problems->n; i++)
@@ -193,9 +201,10 @@ static bool is_told(const struct judged *judged, const struct conf_key *key)
 static void report_rule(void *self, const struct conf_key *key, const char *why)
 {
     struct judged *judged = self;
+    const struct conf_key *wanted = key != NULL ? key : key_at(offsetof(struct conf, command));
     struct load_place place = place_of(judged, key);
 
-    if (key == NULL && is_told(judged, key_at(offsetof(struct conf, command))))
+    if (is_missing(judged->draft->conf, wanted) && is_told(judged, wanted))
         return;
     problem_add(&judged->load->problems, place.file->path, place.line, judged->draft->conf->name,
                 "%s", why);
@@ -404,6 +413,31 @@ static void check_order(struct load *load)
     free(order);
 }
 
+/* The place of the key is forgotten by now. */
+struct finished {
+    struct load *load;
+    const struct conf *conf;
+};
+
+static void report_finished(void *self, const struct conf_key *key, const char *why)
+{
+    const struct finished *f = self;
+
+    (void)key;
+    problem_add(&f->load->problems, f->conf->file, f->conf->line, f->conf->name, "%s", why);
+}
+
+static void finish(struct load *load)
+{
+    for (size_t i = 0; i < load->set->n; i++) {
+        struct finished f = {load, load->set->at[i]};
+        bool supervisors = f.conf->stop.grace == NEVER;
+        conf_finish(load->set->at[i], &load->set->supervisor);
+        if (supervisors)
+            conf_check_finished(f.conf, report_finished, &f);
+    }
+}
+
 /* "a, b, c" */
 static char *join(char *const *paths)
 {
@@ -462,8 +496,7 @@ static void read_all(struct load *load, char *const *paths)
     check_order(load);
     load->set->supervisor = load->drafts.supervisor;
     find_group(load);
-    for (size_t i = 0; i < load->set->n; i++)
-        conf_finish(load->set->at[i], &load->set->supervisor);
+    finish(load);
 }
 
 static void drop(struct load *load)

@@ -1,4 +1,5 @@
 /* Arguments, the first acts of a process that may be PID 1, and its last. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -139,6 +140,17 @@ static const char *open_needed(struct world *w, const struct options *o)
     return loop_open(&w->loop, &signals, SOURCE_SIGNAL);
 }
 
+/* The command of a command line talks to our starter itself. */
+static void open_starter(struct world *w)
+{
+    if (w->entrypoint)
+        return;
+    w->starter = notify_client_open(getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
+                                    getenv("WATCHDOG_PID"));
+    if (!w->starter && errno)
+        log_warn("NOTIFY_SOCKET");
+}
+
 static int open_world(struct world *w, struct options *o)
 {
     const char *missing;
@@ -147,13 +159,15 @@ static int open_world(struct world *w, struct options *o)
     w->paths = o->paths;
     w->entrypoint = o->entrypoint.conf ? &o->entrypoint : NULL;
     w->strict = o->strict;
+    w->ready_fd = o->ready_fd;
     w->runtime.dir = w->runtime.lock = w->control.socket = -1;
     w->group = (gid_t)-1;
     w->loader_fd = w->proc = w->store.fd = w->cgroup.own = w->cgroup.inotify = w->oom.fd = -1;
-    w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up = w->progress.next = NEVER;
+    w->extend_at = w->look_at = w->kill_at = w->resume_at = w->stop_sent = w->hung_up =
+        w->progress.next = NEVER;
     w->deadline = o->deadline ? o->deadline : NEVER; /* 0: none, whatever the config says */
     w->deadline_given = o->deadline != NEVER;
-    engine_init(&w->engine, observe_change, w);
+    engine_init(&w->engine, act_changed, w);
     open_terminal(w, o);
     spawn_common_open(&w->common, environ, w->entrypoint ? &o->entrypoint.caller : NULL);
     missing = open_needed(w, o);
@@ -166,6 +180,7 @@ static int open_world(struct world *w, struct options *o)
     if (!w->entrypoint && serve_open(w, o->runtime))
         return -1;
     tell_reaping(w);
+    open_starter(w);
     if (!w->entrypoint)
         roster_open(w);
     return 0;
@@ -174,6 +189,11 @@ static int open_world(struct world *w, struct options *o)
 static void close_world(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
+        struct service *s = w->engine.graph.at[i];
+        if (s) {
+            act_notify_free(w, s);
+            act_probe_free(w, s);
+        }
         members_free(&w->lives[i].members);
         if (w->engine.graph.at[i] && w->lives[i].in_cgroup)
             cgroup_remove(&w->cgroup, service_name(w->engine.graph.at[i]));
@@ -188,6 +208,7 @@ static void close_world(struct world *w)
     store_close(&w->store);
     spawn_common_close(&w->common);
     config_close(w);
+    free(w->moved);
     free(w->lives);
     free(w->endings);
     free(w->owners);

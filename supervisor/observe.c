@@ -1,6 +1,7 @@
 /* What happened, told to people: from changes to the history, from the history to the log. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,9 +111,8 @@ static void add_death(struct world *w, struct history_record *r)
     history_deaths_add(&w->deaths, r);
 }
 
-void observe_change(void *world, const struct engine_change *c)
+void observe_change(struct world *w, const struct engine_change *c)
 {
-    struct world *w = world;
     struct history_record r, death;
 
     if (c->impossible) {
@@ -173,6 +173,8 @@ static uint8_t process_of(const struct service *s, enum child_kind kind)
         return HISTORY_COMMAND;
     if (kind == CHILD_RELOAD)
         return HISTORY_RELOAD;
+    if (kind == CHILD_PROBE)
+        return HISTORY_PROBE;
     return s->preparing ? HISTORY_BEFORE : HISTORY_MAIN;
 }
 
@@ -226,6 +228,33 @@ void observe_request(struct world *w, uid_t uid, pid_t pid, const char *what)
         .at = w->now, .kind = HISTORY_REQUEST, .number = (int)uid, .pid = pid};
 
     snprintf(r.what, sizeof r.what, "%s", what);
+    add(w, &r, false);
+}
+
+void observe_status(struct world *w, const struct service *s, const char *status, bool quiet)
+{
+    struct history_record r = record_of(w, s, HISTORY_STATUS);
+
+    history_set_what(&r, status);
+    add(w, &r, quiet);
+}
+
+void observe_notify(struct world *w, const struct service *s, const char *format, ...)
+{
+    struct history_record r = record_of(w, s, HISTORY_NOTIFY);
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(r.what, sizeof r.what, format, ap);
+    va_end(ap);
+    add(w, &r, false);
+}
+
+void observe_health(struct world *w, const struct service *s, const char *what)
+{
+    struct history_record r = record_of(w, s, HISTORY_HEALTH);
+
+    history_set_what(&r, what);
     add(w, &r, false);
 }
 
@@ -291,6 +320,8 @@ void observe_stuck(struct world *w, struct service *s)
         name_process(w, s, s->pid);
     if (world_life(w, s)->reload_pid)
         name_process(w, s, world_life(w, s)->reload_pid);
+    if (act_probe_pid(world_life(w, s)))
+        name_process(w, s, act_probe_pid(world_life(w, s)));
     for (unsigned i = 0; i < m->n && i < 16; i++)
         name_process(w, s, m->at[i].pid);
 }

@@ -1,11 +1,15 @@
 #include "tend/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tend/log.h"
 #include "tend/units.h"
@@ -33,6 +37,7 @@ static const char usage[] =
     "Both:\n"
     "      --deadline TIME     a shutdown is over by then, its waits are shortened\n"
     "      --record FILE       write what happens to this file, for a timeline\n"
+    "      --ready-fd FD       write a newline to this descriptor when all is ready\n"
     "      --strict            end with 70 when anything had to be killed\n"
     "  -v, --verbose           tell every step       --version       -h, --help\n"
     "Signals and exit codes are in tend(8), the config is in tend.conf(5).\n";
@@ -50,6 +55,7 @@ enum {
     OPTION_SUBREAPER,
     OPTION_DEADLINE,
     OPTION_RECORD,
+    OPTION_READY_FD,
     OPTION_STRICT,
     OPTION_VERSION
 };
@@ -68,6 +74,7 @@ static const struct option long_options[] = {
     {"parent-death", required_argument, NULL, OPTION_PARENT_DEATH},
     {"subreaper", no_argument, NULL, OPTION_SUBREAPER},
     {"record", required_argument, NULL, OPTION_RECORD},
+    {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"strict", no_argument, NULL, OPTION_STRICT},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -131,6 +138,23 @@ static enum check_format read_format(const char *text)
         if (strcmp(text, check_formats[i]) == 0)
             return (enum check_format)i;
     refuse("--format: \"%s\" is unknown: write text, json or records", text);
+}
+
+/* The command of the command line is not to have it: its reader waits for the end. */
+static int read_descriptor(const char *option, const char *text)
+{
+    long fd;
+    int flags;
+
+    if (units_number(text, STDERR_FILENO + 1, INT_MAX, &fd))
+        refuse("%s: \"%s\" is no descriptor: write a number from 3", option, text);
+    flags = fcntl((int)fd, F_GETFL);
+    if (flags < 0)
+        refuse("%s %s: %s", option, text, strerror(errno));
+    if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH))
+        refuse("%s %s: it is not open for writing", option, text);
+    fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return (int)fd;
 }
 
 static void read_rewrite(struct entrypoint *e, char *text)
@@ -271,6 +295,9 @@ static void set_option(struct options *o, msec *grace, int option)
     case OPTION_RECORD:
         o->record = optarg;
         break;
+    case OPTION_READY_FD:
+        o->ready_fd = read_descriptor("--ready-fd", optarg);
+        break;
     case OPTION_SUCCESS:
         add_success(e->conf, optarg);
         break;
@@ -301,7 +328,7 @@ void options_parse(struct options *o, int argc, char **argv)
     msec grace = NEVER;
     int option;
 
-    *o = (struct options){.deadline = NEVER, .entrypoint = {.conf = new_command()}};
+    *o = (struct options){.deadline = NEVER, .ready_fd = -1, .entrypoint = {.conf = new_command()}};
     for (int i = 0; i < ENTRYPOINT_SIGNALS; i++)
         e->rewrite[i] = (unsigned char)i;
     while ((option = getopt_long(argc, argv, "+c:vh", long_options, NULL)) != -1) {

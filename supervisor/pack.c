@@ -104,6 +104,9 @@ static void put_key(struct writer *w, const void *base, const struct conf_key *k
 
     switch (key->kind) {
     case CONF_STRING:
+    case CONF_TCP:
+    case CONF_UNIX:
+    case CONF_HTTP:
         put_string(w, *(char *const *)field);
         break;
     case CONF_LIST:

@@ -90,6 +90,14 @@ static char *get_string(struct reader *r, bool optional, int64_t low, int64_t hi
     return r->bad ? NULL : take_string(r, n);
 }
 
+static char *get_text(struct reader *r, const struct conf_key *key)
+{
+    char *text = get_string(r, true, key->low, key->high);
+
+    refuse_unless(r, text == NULL || conf_text_valid(key->kind, text));
+    return text;
+}
+
 static char **get_list(struct reader *r, int64_t low, int64_t high)
 {
     size_t n = get_count(r, sizeof(uint32_t));
@@ -189,7 +197,10 @@ static void get_key(struct reader *r, void *base, const struct conf_key *key)
 
     switch (key->kind) {
     case CONF_STRING:
-        *(char **)field = get_string(r, true, key->low, key->high);
+    case CONF_TCP:
+    case CONF_UNIX:
+    case CONF_HTTP:
+        *(char **)field = get_text(r, key);
         break;
     case CONF_LIST:
     case CONF_NAMES:

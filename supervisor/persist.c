@@ -20,7 +20,8 @@ enum {
     ENDED = 1 << 10,         /* pid has ended, with the exit of this record */
     COMMAND_ENDED = 1 << 11, /* command has ended */
     OOM = 1 << 12,
-    ALL_FLAGS = (1 << 13) - 1,
+    BY_ITSELF = 1 << 13,
+    ALL_FLAGS = (1 << 14) - 1,
 };
 
 static_assert(sizeof(int) == sizeof(int32_t) && sizeof(pid_t) == sizeof(int32_t),
@@ -135,7 +136,8 @@ static uint32_t flags_of(const struct service *s)
     return (s->wanted ? WANTED : 0u) | (s->again ? AGAIN : 0u) | (s->doomed ? DOOMED : 0u) |
            (s->ready ? READY : 0u) | (s->preparing ? PREPARING : 0u) |
            (s->prepared ? PREPARED : 0u) | (s->executed ? EXECUTED : 0u) |
-           (s->adopted ? ADOPTED : 0u) | (s->killed ? KILLED : 0u) | flags_of_exit(&s->last_exit);
+           (s->adopted ? ADOPTED : 0u) | (s->killed ? KILLED : 0u) |
+           (s->by_itself ? BY_ITSELF : 0u) | flags_of_exit(&s->last_exit);
 }
 
 /* The exit as s knows it. */
@@ -145,7 +147,7 @@ static void fill(struct persist_record *r, const struct service *s, pid_t leader
     r->generation = s->generation;
     r->pid = s->pid;
     r->command = s->command;
-    r->leader = s->pid ? s->pid : leader;
+    r->leader = leader ? leader : s->pid;
     r->error = s->error;
     r->error_step = s->error_step;
     r->exit_number = s->last_exit.number;
@@ -180,9 +182,10 @@ void persist_save(const struct persist_area *a, const struct service *s, pid_t l
 void persist_exit(const struct persist_area *a, const struct service *s,
                   const struct service_exit *exit, int error, int error_step)
 {
+    const struct persist_record *last = &a->at[s->slot]; /* knows the leader */
     struct persist_record r;
 
-    fill(&r, s, s->pid);
+    fill(&r, s, whole(last) ? last->leader : 0);
     r.flags = (r.flags & ~(uint32_t)(CORE | OOM)) | ENDED | flags_of_exit(exit);
     r.exit_how = (uint8_t)exit->how;
     r.exit_number = exit->number;
@@ -309,6 +312,7 @@ static void load_flags(uint32_t flags, struct service *s)
     s->executed = flags & EXECUTED;
     s->adopted = flags & ADOPTED;
     s->killed = flags & KILLED;
+    s->by_itself = flags & BY_ITSELF;
 }
 
 static void load_times(const struct persist_record *r, struct service *s)

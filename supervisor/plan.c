@@ -7,7 +7,7 @@
 
 /* ---- one service ---- */
 
-msec plan_stop(const struct conf *c, unsigned step)
+msec plan_steps(const struct conf *c, unsigned step)
 {
     msec sum = 0;
 
@@ -20,6 +20,14 @@ msec plan_stop(const struct conf *c, unsigned step)
     for (size_t i = step > STEP_SIGNAL ? step - STEP_SIGNAL - 1 : 0; i < c->stop.n_then; i++)
         sum = plan_sum(sum, c->stop.then[i].wait);
     return sum;
+}
+
+/* Who notifies us may stretch a step by what those before it have left over. */
+msec plan_stop(const struct conf *c, unsigned step)
+{
+    msec sum = plan_steps(c, conf_wants_notify(c) ? STEP_DRAIN : step);
+
+    return sum > c->stop.max ? sum : c->stop.max;
 }
 
 msec plan_sweep(msec grace)
@@ -288,17 +296,19 @@ static bool has_to_wait(const struct service *s)
     return false;
 }
 
-static msec time_to_kill(const struct service *s)
+typedef msec stop_time(const struct conf *, unsigned step);
+
+static msec time_to_kill(const struct service *s, stop_time *stop)
 {
     switch (s->state) {
     case SERVICE_STARTING:
-        return plan_stop(s->conf, has_to_wait(s) ? STEP_DRAIN : STEP_SIGNAL);
+        return stop(s->conf, has_to_wait(s) ? STEP_DRAIN : STEP_SIGNAL);
     case SERVICE_RUNNING:
-        return plan_stop(s->conf, STEP_DRAIN);
+        return stop(s->conf, STEP_DRAIN);
     case SERVICE_DONE:
-        return plan_stop(s->conf, STEP_COMMAND);
+        return stop(s->conf, STEP_COMMAND);
     case SERVICE_STOPPING:
-        return plan_stop(s->conf, s->step);
+        return stop(s->conf, s->step);
     case SERVICE_KILLING:
     case SERVICE_DOWN:
     case SERVICE_PENDING:
@@ -311,7 +321,7 @@ static msec time_to_kill(const struct service *s)
     return 0;
 }
 
-int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)
+static int plan_of_stops(struct plan *p, const struct graph *g, stop_time *stop, msec kill_wait)
 {
     msec *times = calloc(g->n + 1, sizeof *times);
     int result;
@@ -320,10 +330,20 @@ int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)
         return -1;
     for (size_t i = 0; i < g->n; i++)
         if (g->at[i] && is_to_stop(g->at[i]))
-            times[i] = plan_sum(time_to_kill(g->at[i]), kill_wait);
+            times[i] = plan_sum(time_to_kill(g->at[i], stop), kill_wait);
     result = plan_of_times(p, g, times);
     free(times);
     return result;
+}
+
+int plan_of_living(struct plan *p, const struct graph *g, msec kill_wait)
+{
+    return plan_of_stops(p, g, plan_stop, kill_wait);
+}
+
+int plan_of_waits(struct plan *p, const struct graph *g)
+{
+    return plan_of_stops(p, g, plan_steps, 0);
 }
 
 int plan_of_times(struct plan *p, const struct graph *g, const msec *times)

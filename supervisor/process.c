@@ -1,6 +1,7 @@
 #include "tend/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -104,13 +105,18 @@ int process_signal_group(pid_t leader, int signal)
     return errno == ESRCH ? kill(leader, signal) : -1;
 }
 
+int process_signal_held(int fd, int signal)
+{
+    return (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+}
+
 int process_signal_other(pid_t pid, int signal, bool (*same)(void *arg, pid_t), void *arg)
 {
     int fd, result;
 
     if (!allowed(pid))
         return refuse();
-    fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    fd = process_open(pid);
     if (!same(arg, pid)) {
         if (fd >= 0)
             close(fd);
@@ -119,11 +125,23 @@ int process_signal_other(pid_t pid, int signal, bool (*same)(void *arg, pid_t), 
     }
     if (fd < 0)
         return errno == ESRCH ? -1 : kill(pid, signal);
-    result = (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+    result = process_signal_held(fd, signal);
     if (result && errno != ESRCH)
         result = kill(pid, signal);
     close(fd);
     return result;
+}
+
+int process_open(pid_t pid)
+{
+    return allowed(pid) ? (int)syscall(SYS_pidfd_open, pid, 0) : refuse();
+}
+
+bool process_has_ended(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
 }
 
 bool process_suspend(void)

@@ -34,6 +34,12 @@ static bool waits_for_end(const struct service *s)
     return s && s->pid == 0 && service_is_ending(s);
 }
 
+/* The number of its leader may be somebody else's, when nobody of its session is left. */
+static bool has_lost_leader(const struct world *w, const struct service *s)
+{
+    return waits_for_end(s) || (s && w->lives[s->slot].main_fd);
+}
+
 /* ---- attribution ---- */
 
 /* In a snapshot, for those in the wait table, in place of a state of proc(5). */
@@ -72,7 +78,8 @@ static int direct(void *world, const struct process_stat *p)
     for (size_t i = 0; owner < 0 && i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
         const struct life *l = &w->lives[i];
-        if (s && ((waits_for_end(s) && is_kin(l, p)) || members_has(&l->members, p->pid, p->born)))
+        if (s &&
+            ((has_lost_leader(w, s) && is_kin(l, p)) || members_has(&l->members, p->pid, p->born)))
             owner = (int)i;
     }
     return owner;
@@ -85,7 +92,8 @@ static bool is_own_child(void *world, pid_t pid, struct process_stat *out)
     const struct world *w = world;
     const struct child *c = child_find(&w->children, pid);
 
-    if (!c || !c->service)
+    if (!c || !c->service || c->kind == CHILD_FORMER ||
+        (c->kind == CHILD_MAIN && c->service->adopted))
         return false;
     *out = (struct process_stat){
         .pid = pid, .ppid = getpid(), .pgrp = pid, .session = pid, .state = OWN_CHILD};
@@ -118,7 +126,7 @@ static void drop_taken_numbers(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         struct life *l = &w->lives[i];
-        if (waits_for_end(w->engine.graph.at[i]) && l->leader &&
+        if (has_lost_leader(w, w->engine.graph.at[i]) && l->leader &&
             snapshot_find(&w->snapshot, l->leader) && !child_find(&w->children, l->leader))
             drop_leader(l);
     }
@@ -139,8 +147,10 @@ static bool take_snapshot(struct world *w)
 
 static bool counts(const struct world *w, const struct service *s, const struct process_stat *p)
 {
-    return p->pid != s->pid && p->pid != s->command && p->pid != world_life(w, s)->reload_pid &&
-           p->state != OWN_CHILD && is_alive(p);
+    const struct life *l = world_life(w, s);
+
+    return p->pid != s->pid && p->pid != s->command && p->pid != l->reload_pid &&
+           p->pid != act_probe_pid(l) && p->state != OWN_CHILD && is_alive(p);
 }
 
 static void refresh_from_snapshot(struct world *w, struct service *s)
@@ -198,6 +208,14 @@ static int keep_unknown(struct world *w, size_t n, const struct process_stat *p)
     return 0;
 }
 
+/* In the wait table; but one that was a main process is the service's as any other is. */
+static bool is_counted_elsewhere(const struct world *w, pid_t pid)
+{
+    const struct child *c = child_find(&w->children, pid);
+
+    return c && c->kind != CHILD_FORMER;
+}
+
 /* Our children that live and that nobody forked here: the rest of some service, or strays. -1 where
  * it cannot be told. */
 static int find_unknown(struct world *w)
@@ -213,7 +231,7 @@ static int find_unknown(struct world *w)
         n = members_children(w->proc, &w->pids, &w->n_pids);
     for (int i = 0; i < n; i++) {
         struct process_stat p;
-        if (child_find(&w->children, w->pids[i]) || members_stat(w->proc, w->pids[i], &p) ||
+        if (is_counted_elsewhere(w, w->pids[i]) || members_stat(w->proc, w->pids[i], &p) ||
             !is_alive(&p))
             continue;
         if (keep_unknown(w, found++, &p))
@@ -315,7 +333,7 @@ void roster_each(struct world *w, const struct service *s, roster_show *show, vo
     roster_open(w);
     if (l)
         more = show_one(&all, s->pid, true) && show_one(&all, s->command, true) &&
-               show_one(&all, l->reload_pid, true);
+               show_one(&all, l->reload_pid, true) && show_one(&all, act_probe_pid(l), true);
     for (unsigned i = 0; more && l && i < l->members.n; i++)
         more = show_one(&all, l->members.at[i].pid, false);
     for (size_t i = 0; more && i < w->n_unknown; i++)
@@ -346,17 +364,19 @@ static void feed(struct world *w, struct service *s, unsigned members)
 {
     struct life *l = world_life(w, s);
 
+    unsigned others = (l->reload_pid != 0) + (act_probe_pid(l) != 0);
+
     if (members) {
         observe_left(w, s);
         watch(w, s);
         if (s->state == SERVICE_KILLING && s->killed)
             roster_tell(w, s, SIGKILL, UINT64_MAX);
     } else {
-        if (!l->reload_pid && !s->command) /* what is below these comes to us when they end */
+        if (!others && !s->command) /* what is below these comes to us when they end */
             members_free(&l->members);
         drop_leader(l);
     }
-    engine_members(&w->engine, s, members + (l->reload_pid != 0), w->now);
+    engine_members(&w->engine, s, members + others, w->now);
 }
 
 /* All that lived below a main process came to us when it ended; so where we have no child that is

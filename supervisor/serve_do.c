@@ -130,8 +130,7 @@ static bool send(struct world *w, struct client *c, struct serving *s, struct te
     snprintf(what, sizeof what, "signal %s", units_signal_name(r->signal, name));
     tell(w, c, r, what);
     for (serve_rewind(s); (service = serve_service(w, s)); serve_next(s)) {
-        int (*to)(pid_t, int) = r->group ? process_signal_group : process_signal;
-        if (to(service->pid, r->signal)) {
+        if (act_main_signal(w, service, r->signal, r->group)) {
             serve_error(error, "system", service_name(service), "%s", strerror(errno));
             return false;
         }
@@ -144,7 +143,7 @@ static bool tell_no_reload(const struct service *service, struct text *error)
 {
     serve_error(error, errno == ESRCH ? "down" : "system", service_name(service), "%s",
                 errno == ESRCH   ? "it does not run yet"
-                : errno == EBUSY ? "its reload command still runs"
+                : errno == EBUSY ? "its last reload is not over yet"
                                  : strerror(errno));
     return false;
 }

@@ -80,14 +80,40 @@ void serve_rewind(struct serving *s)
     s->name = s->request.names;
 }
 
+/* What is known of it beside the engine. */
+static void add_checkup(struct answer_more *more, const struct checkup *c)
+{
+    more->probed = c->health.phase == HEALTH_RUNNING;
+    more->unhealthy = c->health.marked;
+    more->failures = c->health.failures;
+    more->fault = c->fault;
+    more->watchdog = c->health.watchdog;
+}
+
+static struct answer_more more_of(const struct world *w, const struct service *s)
+{
+    struct answer_more more = {.step = s->error ? spawn_step_name(s->error_step) : NULL};
+    const struct life *l = world_life(w, s);
+
+    if (l->talk) {
+        more.status = l->talk->status;
+        more.error = l->talk->error;
+        more.reloading = l->talk->reloading;
+    }
+    if (l->checkup)
+        add_checkup(&more, l->checkup);
+    more.probed = more.probed && conf_has_health(s->conf);
+    return more;
+}
+
 bool serve_one(struct world *w, struct client *c, const struct service *s)
 {
+    struct answer_more more = more_of(w, s);
     struct text t = control_room(c, ANSWER_MAX);
 
     if (!t.at)
         return false;
-    answer_service(&t, s, w->engine.shutdown, s->error ? spawn_step_name(s->error_step) : NULL,
-                   w->now);
+    answer_service(&t, s, w->engine.shutdown, &more, w->now);
     control_put(c, &t);
     return true;
 }
@@ -104,7 +130,8 @@ static enum serve_outcome reply_services(struct world *w, struct client *c, stru
 static enum serve_outcome reply_ready(struct world *w, struct client *c, struct serving *s)
 {
     for (const struct service *service; (service = serve_service(w, s)); serve_next(s)) {
-        bool counts = service->wanted || s->request.n_names, up = answer_is_up(service);
+        bool counts = service->wanted || s->request.n_names,
+             up = answer_is_up(service, more_of(w, service).unhealthy);
         if (serve_is_enough(w))
             return SERVE_MORE;
         if (counts && !up && !serve_one(w, c, service))
@@ -142,11 +169,11 @@ static enum answer_reached reached(const struct world *w, const struct service *
 
     if (goal != GOAL_RELOADED)
         return answer_reached(s, goal, w->engine.shutdown, why);
-    if (l && l->reload_pid)
+    if (l && (l->reload_pid || (l->talk && l->talk->reload_due)))
         return ANSWER_NOT_YET;
     if (l && !l->reload_failed)
         return ANSWER_YES;
-    text_put(why, l ? "its reload command failed" : "it is gone from the config");
+    text_put(why, l ? "its reload failed" : "it is gone from the config");
     return ANSWER_NEVER;
 }
 

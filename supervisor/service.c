@@ -30,6 +30,7 @@ static const char *const cause_texts[] = {
     [CAUSE_BEFORE] = "before_start did not succeed",
     [CAUSE_TIMEOUT] = "not ready in time",
     [CAUSE_FAULT] = "unhealthy",
+    [CAUSE_WATCHDOG] = "its watchdog was not fed",
 };
 static_assert(ARRAY_SIZE(cause_texts) == CAUSE_COUNT, "a text for each cause");
 
@@ -46,6 +47,7 @@ static const char *const cause_words[] = {
     [CAUSE_BEFORE] = "before_start",
     [CAUSE_TIMEOUT] = "timeout",
     [CAUSE_FAULT] = "fault",
+    [CAUSE_WATCHDOG] = "watchdog",
 };
 static_assert(ARRAY_SIZE(cause_words) == CAUSE_COUNT, "a word for each");
 
@@ -156,5 +158,7 @@ int service_stop_signal(const struct service *s)
 {
     if (s->step > STEP_SIGNAL && s->step - STEP_SIGNAL <= s->conf->stop.n_then)
         return s->conf->stop.then[s->step - STEP_SIGNAL - 1].signal;
+    if (s->step == STEP_SIGNAL && s->cause == CAUSE_WATCHDOG)
+        return s->conf->watchdog_signal;
     return s->conf->stop.signal;
 }

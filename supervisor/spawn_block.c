@@ -1,10 +1,17 @@
 #include "tend/spawn_block.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* The places in own_pid. */
+enum { OWN_LISTEN_PID, OWN_WATCHDOG_PID };
+
+/* Digits of any number and the end of the text. */
+enum { SPAWN_NUMBER_MAX = 24 };
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -88,7 +95,16 @@ static size_t room_of_text(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
-static size_t room_for(const struct spawn_common *common, const struct conf *c, char *const *argv)
+/* What a service is told by variables of its own. */
+static size_t room_of_order(const struct spawn_order *o)
+{
+    return sizeof "NOTIFY_SOCKET=" + room_of_text(o->notify) +
+           sizeof "WATCHDOG_USEC=" + SPAWN_NUMBER_MAX + sizeof "MAINPID=" + SPAWN_NUMBER_MAX +
+           2 * (sizeof "WATCHDOG_PID=" + SPAWN_PID_MAX) + 4 * sizeof(char *);
+}
+
+static size_t room_for(const struct spawn_common *common, const struct conf *c,
+                       const struct spawn_order *o)
 {
     struct user u = {0};
     size_t defaults;
@@ -96,11 +112,10 @@ static size_t room_for(const struct spawn_common *common, const struct conf *c, 
     find_user(c, &u);
     defaults = strlen(u.name) * 2 + strlen(u.home) + strlen(u.shell) + sizeof default_path +
                9 * (sizeof "LOGNAME=" + sizeof(char *));
-    return sizeof(struct spawn) + SPAWN_STACK + room_of(argv) + room_of(c->environment) +
+    return sizeof(struct spawn) + SPAWN_STACK + room_of(o->argv) + room_of(c->environment) +
            room_of(c->file_environment) + room_of(common->environment) + defaults +
            room_of_text(directory_of(common, c)) + room_of_text(c->tty) +
-           room_of_paths(path_of(common, c), argv[0]) +
-           2 * (sizeof "WATCHDOG_PID=" + SPAWN_PID_MAX) + sizeof "MAINPID=" + SPAWN_PID_MAX +
+           room_of_paths(path_of(common, c), o->argv ? o->argv[0] : "") + room_of_order(o) +
            8 * sizeof(max_align_t);
 }
 
@@ -185,17 +200,37 @@ static void merge_user(struct merge *m, const struct conf *c)
     merge(m, "SHELL=", u.shell);
 }
 
-static char **take_environment(struct arena *a, const struct spawn_common *common,
-                               const struct conf *c, pid_t main)
+static void merge_number(struct merge *m, const char *name, long long value)
+{
+    char number[SPAWN_NUMBER_MAX];
+
+    snprintf(number, sizeof number, "%lld", value);
+    merge(m, name, number);
+}
+
+/* Before all else: what we say of it counts. */
+static void merge_order(struct spawn *s, struct merge *m, const struct spawn_order *o)
+{
+    if (o->notify)
+        merge(m, "NOTIFY_SOCKET=", o->notify);
+    if (!o->is_main && o->main)
+        merge_number(m, "MAINPID=", o->main);
+    if (!o->is_main || !o->watchdog)
+        return;
+    merge_number(m, "WATCHDOG_USEC=", o->watchdog * 1000);
+    merge(m, "WATCHDOG_PID=", "");
+    s->own_pid[OWN_WATCHDOG_PID] = m->arena->at - 1;
+    m->arena->at += SPAWN_PID_MAX;
+}
+
+static char **take_environment(struct spawn *s, struct arena *a, const struct spawn_common *common,
+                               const struct conf *c, const struct spawn_order *o)
 {
     size_t most =
-        count(c->environment) + count(c->file_environment) + count(common->environment) + 7;
+        count(c->environment) + count(c->file_environment) + count(common->environment) + 10;
     struct merge m = {a, take_pointers(a, most), 0};
-    char number[SPAWN_PID_MAX];
 
-    snprintf(number, sizeof number, "%d", (int)main);
-    if (main)
-        merge(&m, "MAINPID=", number);
+    merge_order(s, &m, o);
     merge_list(&m, c->environment);
     merge_list(&m, c->file_environment);
     if (c->has_ids)
@@ -211,7 +246,8 @@ static char **take_environment(struct arena *a, const struct spawn_common *commo
  * (sd_listen_fds(3)), which is known in the child only. */
 static char **take_caller_environment(struct spawn *s, struct arena *a, char *const *list)
 {
-    static const char *const names[] = {"LISTEN_PID=", "WATCHDOG_PID="};
+    static const char *const names[] = {
+        [OWN_LISTEN_PID] = "LISTEN_PID=", [OWN_WATCHDOG_PID] = "WATCHDOG_PID="};
     static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(s->own_pid), "a place for each");
     size_t n = count(list);
     char **to = take_pointers(a, n + 1), number[SPAWN_PID_MAX];
@@ -282,16 +318,41 @@ static char *align(void *at)
     return (char *)at + (misfit ? sizeof(max_align_t) - misfit : 0);
 }
 
-struct spawn *spawn_block_new(const struct spawn_common *common, const struct conf *c,
-                              char *const *argv, pid_t main)
+static void lay_out(struct spawn *s, struct arena *a, const struct spawn_common *common,
+                    const struct conf *c, const struct spawn_order *o)
 {
-    struct spawn *s = malloc(room_for(common, c, argv));
+    s->envp = common->caller ? take_caller_environment(s, a, common->environment)
+                             : take_environment(s, a, common, c, o);
+    if (directory_of(common, c))
+        s->directory = take_text(a, "", 0, directory_of(common, c));
+    if (!o->argv)
+        return;
+    s->argv = take_list(a, o->argv);
+    s->paths = take_paths(a, o->argv[0], path_of(common, c));
+    /* the others find it in their service's hands */
+    if (c->tty && (o->argv == c->command || o->argv == c->before_start))
+        s->tty = take_text(a, "", 0, c->tty);
+}
+
+struct spawn *spawn_block_new(const struct spawn_common *common, const struct conf *c,
+                              const struct spawn_order *o)
+{
+    struct address local = {.length = 0};
+    struct spawn *s;
     struct arena a;
 
+    if (!o->argv && address_unix(o->local, &local)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    s = malloc(room_for(common, c, o));
     if (!s)
         return NULL;
     memset(s, 0, sizeof *s);
     s->report = s->report_out = -1;
+    s->local = local;
+    s->ready = o->is_main ? o->ready : -1;
+    s->ready_at = c->ready.fd;
     s->null = common->null;
     s->caller = common->caller;
     s->nofile = common->nofile;
@@ -307,14 +368,6 @@ struct spawn *spawn_block_new(const struct spawn_common *common, const struct co
     copy_limits(s, c);
     s->stack = align(s + 1);
     a.at = s->stack + SPAWN_STACK;
-    s->argv = take_list(&a, argv);
-    s->envp = common->caller ? take_caller_environment(s, &a, common->environment)
-                             : take_environment(&a, common, c, main);
-    if (directory_of(common, c))
-        s->directory = take_text(&a, "", 0, directory_of(common, c));
-    /* the other commands find it in their service's hands */
-    if (c->tty && argv != c->stop.command && argv != c->reload.command)
-        s->tty = take_text(&a, "", 0, c->tty);
-    s->paths = take_paths(&a, argv[0], path_of(common, c));
+    lay_out(s, &a, common, c, o);
     return s;
 }

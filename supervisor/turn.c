@@ -43,7 +43,6 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     struct life *l = world_life(w, s);
     struct engine_fact fact;
 
-    act_read_report(w, s, CHILD_MAIN);
     fact = (struct engine_fact){
         .exit = *exit, .error = l->main_failure.error, .error_step = l->main_failure.step};
     fact.exit.oom = is_unexplained(s, exit) && cgroup_oom_took_one(&w->oom, w->now);
@@ -53,8 +52,23 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
         entrypoint_ended(w);
     process_reap(pid);
     child_remove(&w->children, pid);
+    act_main_close(w, s);
     engine_event(&w->engine, s, EVENT_EXITED, w->now, &fact);
     l->unsaved = true;
+}
+
+/* Its last words may be that another process is the main one now. */
+static void bury_main_or_former(struct world *w, struct service *s, pid_t pid,
+                                const struct service_exit *exit)
+{
+    act_read_report(w, s, CHILD_MAIN);
+    act_notify_last_words(w, s);
+    if (pid == s->pid) {
+        bury_main(w, s, pid, exit);
+        return;
+    }
+    process_reap(pid);
+    child_remove(&w->children, pid);
 }
 
 /* Of a stop command nothing is left either. */
@@ -84,13 +98,24 @@ static void bury_reload(struct world *w, struct service *s, pid_t pid,
     act_reload_ended(w, s, exit);
 }
 
+static void bury_probe(struct world *w, struct service *s, pid_t pid,
+                       const struct service_exit *exit)
+{
+    act_read_report(w, s, CHILD_PROBE);
+    roster_refresh(w, s);
+    process_signal_group(pid, SIGKILL);
+    process_reap(pid);
+    child_remove(&w->children, pid);
+    act_probe_ended(w, s, exit);
+}
+
 static void bury_child(struct world *w, const struct child *child, const struct service_exit *exit)
 {
     struct child c = *child;
 
     switch (c.kind) {
     case CHILD_MAIN:
-        bury_main(w, c.service, c.pid, exit);
+        bury_main_or_former(w, c.service, c.pid, exit);
         break;
     case CHILD_COMMAND:
         bury_command(w, c.service, c.pid, exit);
@@ -98,10 +123,22 @@ static void bury_child(struct world *w, const struct child *child, const struct 
     case CHILD_RELOAD:
         bury_reload(w, c.service, c.pid, exit);
         break;
+    case CHILD_PROBE:
+        bury_probe(w, c.service, c.pid, exit);
+        break;
+    case CHILD_FORMER:
+        process_reap(c.pid);
+        child_remove(&w->children, c.pid);
+        break;
     case CHILD_LOADER:
         process_reap(c.pid);
         child_remove(&w->children, c.pid);
         config_ended(w, c.pid);
+        break;
+    case CHILD_CLOSER:
+        process_reap(c.pid);
+        child_remove(&w->children, c.pid);
+        act_notify_closed(w, c.service);
         break;
     case CHILD_KIND_COUNT:
         break;
@@ -151,6 +188,14 @@ static void interrupted(struct world *w)
     }
 }
 
+static void make_again(struct world *w)
+{
+    serve_again(w);
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i])
+            act_notify_again(w, w->engine.graph.at[i]);
+}
+
 static void obey(struct world *w, const struct loop_signal *s)
 {
     int signal = s->number;
@@ -174,7 +219,7 @@ static void obey(struct world *w, const struct loop_signal *s)
     else if (signal == SIGHUP && !w->entrypoint && !w->engine.shutdown)
         config_ask(w, true);
     else if (signal == SIGUSR1 && !w->entrypoint)
-        serve_again(w);
+        make_again(w);
 }
 
 /* ---- what is ready ---- */
@@ -194,6 +239,31 @@ static void read_reports(struct world *w, const struct loop_event *events, int n
             act_read_report(w, s, CHILD_COMMAND);
         if (s && events[i].kind == SOURCE_RELOAD_REPORT)
             act_read_report(w, s, CHILD_RELOAD);
+        if (s && events[i].kind == SOURCE_PROBE_REPORT)
+            act_read_report(w, s, CHILD_PROBE);
+    }
+}
+
+static void read_messages(struct world *w, const struct loop_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct service *s = service_at(w, events[i].index);
+        if (s && events[i].kind == SOURCE_NOTIFY)
+            act_notify_take(w, s);
+        if (s && events[i].kind == SOURCE_READY)
+            act_notify_read_ready(w, s);
+    }
+}
+
+/* After the deaths: who has just died does not answer any more. */
+static void read_answers(struct world *w, const struct loop_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct service *s = service_at(w, events[i].index);
+        if (s && events[i].kind == SOURCE_MAIN)
+            act_main_woken(w, s);
+        if (s && events[i].kind == SOURCE_PROBE)
+            act_probe_woken(w, s);
     }
 }
 
@@ -231,6 +301,9 @@ static void expire_child(struct world *w, const struct child *c)
         break;
     case CHILD_MAIN:
     case CHILD_COMMAND:
+    case CHILD_PROBE:
+    case CHILD_FORMER:
+    case CHILD_CLOSER:
     case CHILD_KIND_COUNT:
         break;
     }
@@ -253,6 +326,8 @@ static void expire(struct world *w)
         turn_shutdown(w, "deadline", 0);
     }
     engine_expire(&w->engine, w->now);
+    act_probe_expire(w);
+    act_reload_expire(w);
     while ((c = child_expired(&w->children, w->now)))
         expire_child(w, c);
     if (w->now >= w->look_at)
@@ -300,6 +375,12 @@ static msec next_deadline(struct world *w)
         first = turn_end_deadline(w);
     if (serve_deadline(w) < first)
         first = serve_deadline(w);
+    if (act_probe_deadline(w) < first)
+        first = act_probe_deadline(w);
+    if (act_reload_deadline(w) < first)
+        first = act_reload_deadline(w);
+    if (announce_deadline(w) < first)
+        first = announce_deadline(w);
     return first;
 }
 
@@ -314,11 +395,13 @@ static void turn(struct world *w)
     w->turn++;
     w->again = w->serves_on = false;
     read_reports(w, events, n);
+    read_messages(w, events, n);
     n_signals = take_signals(w, signals);
     if (w->zombies && w->entrypoint)
         entrypoint_look(w);
     if (w->zombies)
         bury(w);
+    read_answers(w, events, n);
     if (is_ready(events, n, SOURCE_LOADER))
         config_read(w);
     for (int i = 0; i < n_signals; i++)
@@ -333,6 +416,7 @@ static void turn(struct world *w)
     turn_sweep(w);
     save_changes(w);
     serve_answer(w);
+    announce_look(w);
     progress_look(w);
     if (w->crowded && !w->again)
         give_back(w);
@@ -353,6 +437,7 @@ int turn_run(struct world *w)
         turn(w);
     observe_report(w);
     serve_close(w, turn_last_words(w));
+    announce_close(w, turn_last_words(w));
     log_drain(turn_last_words(w));
     return turn_exit_status(w);
 }

@@ -7,11 +7,23 @@
 #include "tend/request.h"
 
 /* No record is longer, its newline included; whoever asks for one has so much room in the text. */
-enum { ANSWER_MAX = 2048 };
+enum { ANSWER_MAX = 3584 };
 
-/* "service name=web state=running ..." with newline. step: the name of s->error_step, or NULL. */
-void answer_service(struct text *, const struct service *, bool shutdown, const char *step,
-                    msec now);
+/* What is known of a service beside the engine. */
+struct answer_more {
+    const char *step;   /* the name of s->error_step, or NULL */
+    const char *status; /* what it says of itself, made printable; NULL: nothing */
+    int error;          /* the errno it told, 0: none */
+    bool reloading;
+    bool probed;       /* it has a health check that is on */
+    bool unhealthy;    /* marked */
+    unsigned failures; /* of its probes, in a row */
+    const char *fault; /* of the last probe if that failed, also of its readiness; NULL: none */
+    msec watchdog;     /* how often it is to say that it is alive; 0: it need not */
+};
+/* "service name=web state=running ..." with newline. */
+void answer_service(struct text *, const struct service *, bool shutdown,
+                    const struct answer_more *, msec now);
 
 /* Whom it waits for, to start or to be stopped: the next service to be asked why; NULL: nobody. It
  * may be an older one of the same name. *in_vain: that one will not become ready by itself. */
@@ -33,6 +45,6 @@ enum answer_reached answer_reached(const struct service *, enum request_goal, bo
                                    struct text *why);
 
 /* Ready, or done: what a HEALTHCHECK is to hear of a service that is wanted. */
-bool answer_is_up(const struct service *);
+bool answer_is_up(const struct service *, bool unhealthy);
 
 #endif

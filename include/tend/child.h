@@ -12,7 +12,10 @@ enum child_kind {
     CHILD_MAIN,    /* a service's main process, or its before_start command */
     CHILD_COMMAND, /* a service's stop command */
     CHILD_RELOAD,  /* a service's reload command */
+    CHILD_PROBE,   /* a service's probe: a command, or a connection to a local socket */
+    CHILD_FORMER,  /* was the main process until the service named another (MAINPID) */
     CHILD_LOADER,  /* reads the config */
+    CHILD_CLOSER,  /* closes what came with a service's messages */
     CHILD_KIND_COUNT
 };
 

@@ -18,7 +18,26 @@
 
 enum conf_type { CONF_PROCESS, CONF_ONESHOT, CONF_TYPE_COUNT };
 enum conf_start { CONF_AUTO, CONF_MANUAL, CONF_START_COUNT };
-enum conf_ready { CONF_READY_DEFAULT, CONF_READY_EXEC, CONF_READY_EXIT, CONF_READY_COUNT };
+enum conf_ready {
+    CONF_READY_DEFAULT,
+    CONF_READY_EXEC,    /* its command was executed */
+    CONF_READY_EXIT,    /* a oneshot has ended well */
+    CONF_READY_NOTIFY,  /* it says READY=1 (sd_notify(3)) */
+    CONF_READY_FD,      /* it writes a newline to a descriptor */
+    CONF_READY_TCP,     /* it accepts a connection */
+    CONF_READY_UNIX,    /* the same at a local socket */
+    CONF_READY_COMMAND, /* a command succeeds */
+    CONF_READY_COUNT
+};
+enum conf_access {
+    CONF_ACCESS_DEFAULT,
+    CONF_ACCESS_NONE,
+    CONF_ACCESS_MAIN,
+    CONF_ACCESS_ALL,
+    CONF_ACCESS_COUNT
+};
+enum conf_reload { CONF_RELOAD_SENT, CONF_RELOAD_NOTIFY, CONF_RELOAD_COUNT };
+enum conf_then { CONF_THEN_RESTART, CONF_THEN_MARK, CONF_THEN_COUNT };
 enum conf_restart {
     CONF_RESTART_DEFAULT,
     CONF_ALWAYS,
@@ -72,19 +91,35 @@ struct conf {
     char *tty;
     char **environment;
     char *environment_file;
-    int type;  /* enum conf_type */
-    int start; /* enum conf_start */
+    int type;   /* enum conf_type */
+    int start;  /* enum conf_start */
+    int access; /* enum conf_access: whose messages count; never DEFAULT after conf_finish */
     bool main;
     bool no_new_privs;
+    bool ready_fd_set; /* ready.fd was written; after conf_finish: it is what makes it ready */
     struct conf_success success;
     unsigned umask;
     int nice;
     int oom_score_adj;
+    int watchdog_signal;
 
     struct {
-        int on; /* enum conf_ready, never DEFAULT after conf_finish */
+        int on;            /* enum conf_ready, never DEFAULT after conf_finish */
+        int fd;            /* the number that the service finds it at */
+        char *tcp, *local; /* addresses (address.h), `tcp` and `unix` */
+        char **command;
+        msec command_timeout;
+        msec every; /* the longest wait between two tries */
         msec timeout;
     } ready;
+    msec watchdog; /* it says at least so often that it is alive; 0: it need not */
+    struct {       /* at most one of the first four is set */
+        char **command;
+        char *tcp, *local, *http;
+        msec every, timeout;
+        int failures; /* in a row */
+        int then;     /* enum conf_then */
+    } health;
     struct {
         int policy; /* enum conf_restart, never DEFAULT after conf_finish */
         msec delay, max_delay;
@@ -94,14 +129,16 @@ struct conf {
     struct {
         msec drain;
         int signal;
+        int to;     /* enum conf_to */
         msec grace; /* NEVER until conf_finish: the supervisor's */
         struct conf_step *then;
         size_t n_then;
         char **command;
         msec command_timeout;
-        int to; /* enum conf_to */
+        msec max; /* to which EXTEND_TIMEOUT_USEC may stretch it; 0: not beyond what is written */
     } stop;
     struct {
+        int on; /* enum conf_reload */
         int signal;
         char **command; /* instead of the signal */
         msec command_timeout;
@@ -121,7 +158,7 @@ struct conf {
     char *logname, *home, *shell;
     char **file_environment; /* the lines of environment_file */
 };
-static_assert(sizeof(struct conf) < 512, "a supervisor of 1,000 services holds 1,000 of these");
+static_assert(sizeof(struct conf) < 544, "a supervisor of 1,000 services holds 1,000 of these");
 
 struct conf_supervisor {
     msec grace;
@@ -156,6 +193,9 @@ enum conf_kind {
     CONF_STEPS,    /* struct conf_step *, followed by size_t */
     CONF_OCTAL,    /* unsigned */
     CONF_EXITS,    /* struct conf_success */
+    CONF_TCP,      /* char *, of address_tcp */
+    CONF_UNIX,     /* char *, of address_unix */
+    CONF_HTTP,     /* char *, of address_http */
     CONF_LIMIT,    /* an entry of limits: low is the resource, high 1 when it counts bytes */
     CONF_KIND_COUNT
 };
@@ -163,7 +203,8 @@ enum conf_kind {
 enum conf_difference { CONF_SAME, CONF_POLICY, CONF_SPAWN };
 
 struct conf_key {
-    const char *section; /* "", "ready", "restart", "stop", "reload", "limits" */
+    const char
+        *section; /* "", "ready", "notify", "health", "restart", "stop", "reload", "limits" */
     const char *name;
     enum conf_kind kind;
     size_t offset;               /* in struct conf, or in struct conf_supervisor */
@@ -189,6 +230,9 @@ int conf_set_key(void *base, const struct conf_key *key, char *const *words, cha
 int conf_add_key(void *base, const struct conf_key *key, char *const *words, char *why, size_t n);
 bool conf_kind_is_list(enum conf_kind);
 
+/* A text that a key of such a kind may have: a string of CONF_TCP is an address. */
+bool conf_text_valid(enum conf_kind, const char *text);
+
 /* "stop.grace", for messages. Returns buf. */
 enum { CONF_KEY_NAME_MAX = 40 };
 const char *conf_key_name(const struct conf_key *, char buf[static CONF_KEY_NAME_MAX]);
@@ -210,6 +254,9 @@ void conf_finish(struct conf *, const struct conf_supervisor *);
  * and line and the key at fault (NULL: the service itself). Returns the number of them. */
 typedef void conf_report(void *self, const struct conf_key *key, const char *why);
 size_t conf_check(const struct conf *, conf_report *report, void *self);
+/* The rule that conf_check leaves out while stop.grace is the supervisor's, which nobody knows
+ * before conf_finish. */
+size_t conf_check_finished(const struct conf *, conf_report *report, void *self);
 
 /* Letters, digits and . _ - @, first a letter or digit, at most 64: no path, no control byte. */
 enum { CONF_NAME_MAX = 64 };
@@ -220,6 +267,11 @@ bool conf_name_valid(const char *name);
  * of environment_file). file and line do not count. Both must be finished. */
 enum conf_difference conf_compare(const struct conf *, const struct conf *,
                                   const struct conf_key **key);
+
+/* It gets a socket to notify us at (by default it gets none before conf_finish); it is probed while
+ * it runs. */
+bool conf_wants_notify(const struct conf *);
+bool conf_has_health(const struct conf *);
 
 bool conf_list_has(char *const *list, const char *word); /* NULL: an empty list */
 bool conf_success_has_code(const struct conf_success *, int code);

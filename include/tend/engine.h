@@ -40,13 +40,16 @@ enum engine_event {
     EVENT_NO_FORK, /* ACTION_SPAWN: error, error_step */
     EVENT_EXEC_OK,
     EVENT_READY,
+    EVENT_MAIN,      /* another process is its main process from now on: pid */
+    EVENT_EXTEND,    /* it asks for more time for its start or stop: wait, from now */
+    EVENT_LEAVING,   /* it has begun to stop by itself */
     EVENT_SIGNALLED, /* ACTION_SIGNAL or ACTION_KILL was done, at now: from here the wait counts */
     EVENT_COMMAND,   /* ACTION_COMMAND: pid, or 0 where none could be made */
     EVENT_COMMAND_ENDED,
     EVENT_EXITED, /* the main process was reaped: exit; error where it could not exec */
     EVENT_GONE,   /* service_gone() became true */
-    EVENT_FAULT,
-    EVENT_HURRY, /* wait for nobody: KILL */
+    EVENT_FAULT,  /* cause: CAUSE_FAULT or CAUSE_WATCHDOG */
+    EVENT_HURRY,  /* wait for nobody: KILL */
     EVENT_DEADLINE,
     EVENT_COUNT
 };
@@ -55,6 +58,8 @@ struct engine_fact {
     pid_t pid;
     struct service_exit exit;
     int error, error_step;
+    enum service_cause cause;
+    msec wait;
 };
 
 /* What an observer is told: a change of state, an event in an impossible place, or, with from and

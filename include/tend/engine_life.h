@@ -36,6 +36,10 @@ void life_do_step(struct engine *, struct service *, msec now, enum engine_event
 void life_next_step(struct engine *, struct service *, msec now, enum engine_event);
 void life_begin_stop(struct engine *, struct service *, enum service_cause, unsigned step, msec now,
                      enum engine_event);
+/* The present step is to last so long from now: as far as KILL still comes when it is planned. */
+void life_extend_stop(struct engine *, struct service *, msec now, msec wait);
+/* A deadline was set, and the present step is under way. */
+void life_shorten_stop(struct engine *, struct service *, msec now);
 enum service_cause life_why_going(const struct engine *, const struct service *);
 
 void life_take_next_conf(struct service *);

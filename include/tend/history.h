@@ -14,6 +14,9 @@ enum history_kind {
     HISTORY_STRAY,    /* orphans that belong to no service were reaped */
     HISTORY_SHUTDOWN, /* the shutdown began (age 0) or ended */
     HISTORY_CONFIG,   /* one came into force, or was refused */
+    HISTORY_STATUS,   /* a service says how it is (STATUS) */
+    HISTORY_NOTIFY,   /* it says something else that is to be known: "reloading", "reloaded", ... */
+    HISTORY_HEALTH,   /* its probes fail, or succeed again */
     HISTORY_REQUEST,  /* somebody asked for something to be done */
     HISTORY_DEATH,    /* a life is over: of a main process or before_start, with all that it left */
     HISTORY_KIND_COUNT
@@ -25,10 +28,11 @@ enum history_process {
     HISTORY_BEFORE,  /* before_start */
     HISTORY_COMMAND, /* the stop command */
     HISTORY_RELOAD,  /* the reload command */
+    HISTORY_PROBE,   /* the command of ready or health */
     HISTORY_PROCESS_COUNT
 };
 
-enum { HISTORY_WHAT_MAX = CONF_NAME_MAX + 1 };
+enum { HISTORY_WHAT_MAX = 2 * CONF_NAME_MAX };
 struct history_record {
     uint64_t sequence; /* counts all records ever, from 1 */
     msec at;
@@ -49,7 +53,8 @@ struct history_record {
     const char *step;            /* of error_step: constant text, filled by the caller; or NULL */
     char what[HISTORY_WHAT_MAX]; /* what could not be executed (of a long path the end); to PENDING:
                                   * whom it needs in vain. CONFIG: "loaded", "reloaded", "refused".
-                                  * REQUEST: what, and of whom */
+                                  * REQUEST: what, and of whom. STATUS, NOTIFY: what it says, made
+                                  * printable. HEALTH: what is wrong, "": nothing more */
     unsigned tries;              /* failures in a row */
     msec next;   /* to BACKOFF: until the next try; to FAILED: the window of count */
     msec age;    /* what ended had lasted so long: a life, a stop, a start; DEATH: its stop */
@@ -76,9 +81,12 @@ struct history_record history_from_change(const struct engine_change *);
  * could be made for counts, with no pid. */
 bool history_death(const struct engine_change *, struct history_record *);
 
+/* Sets what: of text too long the beginning, in whole characters of UTF-8. */
+void history_set_what(struct history_record *, const char *text);
+
 /* One line for people, without newline, never longer than size - 1: "web: ready after 30ms, pid
- * 12", "web: exit 3 after 2m". Nothing in it needs escapes: names and paths were checked. Returns
- * its length. */
+ * 12", "web: exit 3 after 2m". Nothing in it needs escapes: names and paths were checked, what
+ * services say was made printable. Returns its length. */
 enum { HISTORY_TEXT_MAX = 320 };
 size_t history_text(const struct history_record *, char *buf, size_t size);
 

@@ -16,6 +16,7 @@ struct options {
     char *runtime;                /* NULL: none given */
     struct entrypoint entrypoint; /* conf NULL: service mode */
     int parent_death;             /* signal, 0: none */
+    int ready_fd;                 /* open for writing, close-on-exec; -1: none */
 };
 
 /* Ends the process for --help and --version, and with WORLD_BAD_USAGE, after a message, for what

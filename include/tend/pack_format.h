@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { PACK_MAGIC = 0x32444e54, PACK_SET = 1, PACK_PROBLEMS = 2 };
+enum { PACK_MAGIC = 0x33444e54, PACK_SET = 1, PACK_PROBLEMS = 2 };
 
 /* The length of a string that is NULL. */
 enum { PACK_NO_STRING = UINT32_MAX };

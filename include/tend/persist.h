@@ -21,7 +21,7 @@ struct persist_record {
     uint32_t sum; /* of all that follows, 0: none; last to be written */
     uint32_t generation;
     int32_t pid, command;
-    int32_t leader; /* the last main process, 0: its number names nobody any more */
+    int32_t leader; /* the process forked last, 0: its number names nobody any more */
     int32_t error, error_step, exit_number;
     msec since, started, stop_began, start_by, deadline, delay;
     uint32_t failures, starts, restarts, members;
@@ -52,8 +52,9 @@ struct persist_area {
     size_t n;
 };
 
-/* Writes the service as it is now. leader: of a service whose main process is gone, that one while
- * its number still names a session and a group, else 0. */
+/* Writes the service as it is now. leader: its process that was forked last, while the number of
+ * that one names a session and a group, else 0. It need not be the main process: the service may
+ * have named another. */
 void persist_save(const struct persist_area *, const struct service *, pid_t leader);
 /* The slot holds none from now on. */
 void persist_clear(const struct persist_area *, unsigned slot);

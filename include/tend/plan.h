@@ -5,6 +5,9 @@
  *     sweep    = the supervisor's grace + PLAN_KILL_WAIT, for what belongs to no service
  *     start    = the longest way along the dependencies, each service by its ready.timeout
  *
+ * Where stop.max is longer than what stands before PLAN_KILL_WAIT there, it takes its place: so
+ * long a service may stretch its stop by EXTEND_TIMEOUT_USEC.
+ *
  * Services that do not depend on each other stop at the same time, so the longest way is the worst
  * case: nothing else is waited for. */
 #ifndef TEND_PLAN_H
@@ -30,9 +33,11 @@ struct plan {
     size_t n;
 };
 
-/* What a stop can take from this step on (enum of service.h) until KILL is sent; from STEP_DRAIN on
- * it is W without PLAN_KILL_WAIT. */
+/* What a stop that is at this step (enum of service.h) can still take until KILL is sent; from
+ * STEP_DRAIN on it is W without PLAN_KILL_WAIT. */
 msec plan_stop(const struct conf *, unsigned step);
+/* The same as it is written, when the service does not ask for more. */
+msec plan_steps(const struct conf *, unsigned step);
 msec plan_sweep(msec grace);
 
 /* The three return 0, or -1 with ENOMEM; the set must have been checked. */
@@ -41,6 +46,8 @@ int plan_of_start(struct plan *, const struct conf_set *);
 /* The shutdown of the services as they live, from the steps where they stand, with so long for each
  * KILL. */
 int plan_of_living(struct plan *, const struct graph *, msec kill_wait);
+/* The same as it is written, and without KILLs: what a deadline is shared by. */
+int plan_of_waits(struct plan *, const struct graph *);
 /* The same with these times, by slot. */
 int plan_of_times(struct plan *, const struct graph *, const msec *times);
 void plan_free(struct plan *);

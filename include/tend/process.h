@@ -1,8 +1,9 @@
 /* Children that have ended, and signals to those that live.
  *
  * This is the only place that waits and the only one that kills. A signal goes to a child that was
- * not yet reaped, to the group of one, or to a process whose identity was just verified: never to
- * a pid <= 1, to ourselves, or to our own group or session. */
+ * not yet reaped, to the group of one, or to a process whose identity was verified, just now or
+ * when a descriptor took hold of it: never to a pid <= 1, to ourselves, or to our own group or
+ * session. */
 #ifndef TEND_PROCESS_H
 #define TEND_PROCESS_H
 
@@ -37,6 +38,15 @@ int process_signal_group(pid_t leader, int signal);
 /* To a process that is not our child: by pidfd where there is one, after same(arg) has confirmed
  * that the pid still names whom we mean. */
 int process_signal_other(pid_t, int signal, bool (*same)(void *arg, pid_t), void *arg);
+
+/* A descriptor that holds a process, whoever it is; -1 with errno; ESRCH: gone. Whether the pid
+ * still named whom we mean is to be looked at after this. */
+int process_open(pid_t);
+/* To whom the descriptor holds; 0, or -1 with errno; ESRCH: gone. */
+int process_signal_held(int fd, int signal);
+
+/* Whether it has ended, waited for or not. */
+bool process_has_ended(int fd);
 
 /* Stops our own process group with TSTP, as the terminal does: the one case in which we signal it.
  * Returns true after somebody has continued us. False: the kernel let it be, as there is nobody who

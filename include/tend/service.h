@@ -36,7 +36,8 @@ enum service_cause {
     CAUSE_FORK,        /* no process could be made */
     CAUSE_BEFORE,      /* its before_start command did not succeed */
     CAUSE_TIMEOUT,     /* not ready in time */
-    CAUSE_FAULT,       /* a probe or the watchdog said so */
+    CAUSE_FAULT,       /* its probes failed */
+    CAUSE_WATCHDOG,    /* it did not say in time that it is alive, or said that it is not */
     CAUSE_COUNT
 };
 
@@ -125,7 +126,8 @@ struct service {
 
     /* the stop */
     unsigned step;
-    bool killed; /* KILL was sent in this stop */
+    bool killed;    /* KILL was sent in this stop */
+    bool by_itself; /* it has said that it stops (STOPPING=1): no signal before its grace is over */
 
     /* time */
     msec since;   /* in this state */

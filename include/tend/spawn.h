@@ -9,7 +9,8 @@
  * CLONE_VM), on a stack of its own, which is twice as fast with many services and, unlike
  * vfork(2), does not suspend us when the exec blocks. It does not where it would change its
  * identity (another user could then look into our memory) or its OOM score (the kernel sets that
- * for all who share memory).
+ * for all who share memory), nor where it makes no exec, since the kernel ends all who share memory
+ * when it ends one for want of it.
  */
 #ifndef TEND_SPAWN_H
 #define TEND_SPAWN_H
@@ -28,6 +29,7 @@ enum spawn_step {
     SPAWN_PROCESS_GROUP,
     SPAWN_TTY,
     SPAWN_STDIN,
+    SPAWN_READY, /* the descriptor for its readiness */
     SPAWN_LIMITS,
     SPAWN_NICE,
     SPAWN_OOM_SCORE,
@@ -65,11 +67,22 @@ void spawn_common_close(struct spawn_common *);
 /* A child on its way to its exec. */
 struct spawn;
 
-/* argv is conf's command or one of its other commands, which finds the main process as MAINPID (0:
- * there is none). cgroup is a descriptor of its group, or -1. Returns the pid and *out, to be ended
- * with spawn_free once spawn_read says so; or -1 with errno and *step, and nothing left behind. */
-pid_t spawn_start(const struct spawn_common *, const struct conf *, char *const *argv, pid_t main,
-                  int cgroup, struct spawn **out, enum spawn_step *step);
+/* What a child is to be, beside what its conf says. */
+struct spawn_order {
+    char *const
+        *argv; /* conf's command or one of its other commands; NULL: it connects to `local` */
+    const char *local; /* of address_unix: exits 0 when somebody accepts there, else 1 */
+    bool is_main;      /* the command itself: it has WATCHDOG_USEC and the descriptor of ready.fd */
+    pid_t main;        /* for the others, as MAINPID; 0: there is none */
+    const char *notify; /* NOTIFY_SOCKET; NULL: none */
+    msec watchdog;      /* WATCHDOG_USEC, with WATCHDOG_PID its own number; 0: none */
+    int ready;          /* is at conf's ready.fd in the child; -1: none. Stays the caller's */
+    int cgroup;         /* a descriptor of its group, -1: none */
+};
+/* Returns the pid and *out, to be ended with spawn_free once spawn_read says so; or -1 with errno
+ * and *step, and nothing left behind. */
+pid_t spawn_start(const struct spawn_common *, const struct conf *, const struct spawn_order *,
+                  struct spawn **out, enum spawn_step *step);
 
 /* The descriptor to poll. */
 int spawn_fd(const struct spawn *);

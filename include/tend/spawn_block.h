@@ -3,6 +3,7 @@
 #ifndef TEND_SPAWN_BLOCK_H
 #define TEND_SPAWN_BLOCK_H
 
+#include "tend/address.h"
 #include "tend/spawn.h"
 
 struct spawn {
@@ -17,9 +18,11 @@ struct spawn {
     char **paths;                      /* candidates for execve, in order of PATH */
     char **argv;                       /* one pointer before it is free to be used */
     char **envp;
-    char *own_pid[2]; /* where its own number is to be written into envp; NULL: nowhere */
-    char *directory;  /* NULL: it stays where it is */
-    char *tty;        /* its controlling terminal; NULL: none */
+    struct address local; /* where it connects to; its length 0: it executes argv */
+    int ready, ready_at;  /* that descriptor as this one; -1: none */
+    char *own_pid[2];     /* where its own number is to be written into envp; NULL: nowhere */
+    char *directory;      /* NULL: it stays where it is */
+    char *tty;            /* its controlling terminal; NULL: none */
     struct rlimit nofile;
     struct {
         int resource;
@@ -41,8 +44,8 @@ enum { SPAWN_PID_MAX = 12 };
 /* Enough for the few frames of the child and for one signal frame of any processor. */
 enum { SPAWN_STACK = 8192 };
 
-/* NULL when out of memory. */
-struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *, char *const *argv,
-                              pid_t main);
+/* NULL with errno. */
+struct spawn *spawn_block_new(const struct spawn_common *, const struct conf *,
+                              const struct spawn_order *);
 
 #endif

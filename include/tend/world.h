@@ -1,7 +1,8 @@
 /* Where the pure engine and the processes meet. Only the files of layer 4 see this structure:
- * turn.c (one wake-up), act.c (action to effect), roster.c (who is left of a service), config.c
- * (a new set comes in), entrypoint.c (the command of the command line), observe.c (what is told to
- * people). */
+ * turn.c (one wake-up), act.c (action to effect), act_notify.c (what services say of themselves),
+ * act_probe.c (what they are asked), roster.c (who is left of a service), config.c (a new set comes
+ * in), entrypoint.c (the command of the command line), observe.c (what is told to people),
+ * announce.c (what is told to whoever started us). */
 #ifndef TEND_WORLD_H
 #define TEND_WORLD_H
 
@@ -11,14 +12,19 @@
 #include "tend/control.h"
 #include "tend/engine_plan.h"
 #include "tend/entrypoint.h"
+#include "tend/health.h"
 #include "tend/history.h"
 #include "tend/loop.h"
 #include "tend/members.h"
+#include "tend/notify_client.h"
+#include "tend/notify_server.h"
 #include "tend/pack.h"
+#include "tend/probe.h"
 #include "tend/request.h"
 #include "tend/runtime.h"
 #include "tend/spawn.h"
 #include "tend/store.h"
+#include "tend/summary.h"
 
 /* What the loop tells apart; the index of a report is a slot. */
 enum source {
@@ -26,6 +32,11 @@ enum source {
     SOURCE_MAIN_REPORT,
     SOURCE_COMMAND_REPORT,
     SOURCE_RELOAD_REPORT,
+    SOURCE_PROBE_REPORT,
+    SOURCE_PROBE,  /* a connection */
+    SOURCE_NOTIFY, /* a service's messages */
+    SOURCE_READY,  /* the other end of its ready.fd */
+    SOURCE_MAIN,   /* a main process that need not be our child */
     SOURCE_LOADER,
     SOURCE_CGROUP,
     SOURCE_CONTROL,
@@ -57,11 +68,47 @@ struct start_failure {
     int step, error;
 };
 
+/* At most so many in a while are told. */
+struct rate {
+    msec since;
+    unsigned n;
+};
+
+/* Of a service that notifies us: its socket, and what it last said. */
+struct talk {
+    struct notify_server server;
+    uid_t uid; /* whose the socket is */
+    bool reloading;
+    bool reload_due, reload_begun; /* it is to answer a reload; it has said RELOADING since */
+    uint64_t reload_asked;         /* when, in microseconds of CLOCK_MONOTONIC */
+    msec reload_by;
+    int error;
+    unsigned refused; /* what was said once of this life's messages */
+    struct rate told, renamed;
+    char status[NOTIFY_STATUS_MAX + 1]; /* made printable */
+};
+
+/* Of a service that is probed, or is to say that it is alive. */
+struct checkup {
+    struct health health;
+    struct probe probe; /* a connection */
+    struct spawn *spawn;
+    struct start_failure failure;
+    pid_t pid;      /* a child; 0: none */
+    bool given_up;  /* KILL was sent to it, and its answer does not count */
+    char fault[64]; /* of the last that failed, as long as none has succeeded */
+};
+
 /* What the world knows of a service beside the engine; by slot. */
 struct life {
     struct spawn *main, *command, *reload; /* on their way to their exec */
     struct start_failure main_failure, command_failure, reload_failure; /* wrong on that way */
-    pid_t leader;           /* the main process, also when it is gone: names session and group */
+    struct talk *talk;       /* NULL: it does not notify us */
+    struct checkup *checkup; /* NULL: it needs none */
+    int ready;               /* our end of its ready.fd, 0: none */
+    int main_fd;             /* a pidfd of a main process that it named itself; 0: it did not */
+    uint64_t born;           /* not after its main process was forked, in clock ticks since boot */
+    pid_t leader; /* the process forked last, also when it is gone: names session, group */
     struct members members; /* others that belong to it, as of the last look */
     unsigned told_step;     /* step + 1 for which the marks of being told hold */
     uint64_t told_tick;     /* when the group was told, in clock ticks since boot; 0: not */
@@ -69,6 +116,7 @@ struct life {
     bool in_cgroup;
     bool cgroup_used_up; /* cgroup.kill was written */
     bool unsaved;        /* the store does not have its present state */
+    bool moved;          /* its slot is in world.moved */
     pid_t reload_pid;    /* the reload command, 0: none runs */
     bool reload_killed;  /* KILL was sent to it */
     bool reload_failed;  /* the last reload did */
@@ -94,7 +142,11 @@ struct world {
     struct ending strays; /* the same of what belongs to no service, with signal and killed alone */
     msec strays_since;
     size_t n_lives;
-    unsigned reloads; /* reload commands that run */
+    unsigned reloads;     /* reload commands that run */
+    unsigned reloads_due; /* answers that are waited for */
+    unsigned checkups;
+    unsigned *moved; /* slots of services whose state changed, and that was not followed yet */
+    size_t n_moved;
 
     int proc; /* descriptor of /proc, -1: none */
     bool proc_tried;
@@ -140,6 +192,14 @@ struct world {
     uint64_t load;                /* counts the loads; the last that began */
     bool load_takes;              /* its set comes into force; else it is only planned */
     bool load_again, again_takes; /* another was asked for while it was under way */
+
+    /* whoever started us */
+    struct notify_client *starter; /* NULL: does not want to hear */
+    int ready_fd;                  /* of --ready-fd, until it was written to; -1: none */
+    bool stirred;                  /* a state has changed since the last summary */
+    bool said_ready, said_reloading, said_stopping;
+    msec extend_at; /* when to ask for more time; NEVER */
+    char said[SUMMARY_MAX];
 
     /* the control socket */
     struct runtime runtime;
@@ -192,18 +252,82 @@ static inline struct life *world_life(const struct world *w, const struct servic
 /* act.c */
 /* Room for n services everywhere, so that nothing has to be allocated while they live. */
 int act_room(struct world *, size_t n);
+void act_save(struct world *, const struct service *);
+/* What the engine tells of a change. */
+void act_changed(void *world, const struct engine_change *);
 /* Lets levels act, and carries out what is pending; starts at most so many, then sets again. */
 void act(struct world *);
 /* The rest of the group of a main process that is still a zombie is told while nobody else can
  * have its number. */
 void act_on_death(struct world *, struct service *);
+
+/* act_start.c */
+void act_spawn(struct world *, struct service *);
 /* Reads what the child on its way to its exec has to say: EXEC_OK, or a failure that is kept until
  * it is reaped. */
 void act_read_report(struct world *, struct service *, enum child_kind);
-/* A child of that kind on its way to its exec; -1 with *fact. */
-pid_t act_start_child(struct world *, struct service *, char *const *argv, enum child_kind,
+/* A child of that kind on its way to its exec, of whose order only what it is to do is given; -1
+ * with *fact. */
+pid_t act_start_child(struct world *, struct service *, struct spawn_order *, enum child_kind,
                       struct engine_fact *);
-void act_save(struct world *, const struct service *);
+/* Nobody is listened to any more who is on the way; its cgroup, if it is in one, is removed. */
+void act_drop_reports(struct world *, struct service *);
+void act_leave_cgroup(struct world *, struct service *);
+
+/* act_notify.c */
+/* Before a process of it is made: its socket, and what it says there to be of this life. -1 with
+ * errno. */
+int act_notify_open(struct world *, struct service *);
+/* There is something to be read. */
+void act_notify_take(struct world *, struct service *);
+void act_notify_read_ready(struct world *, struct service *);
+/* All that it said before it died. */
+void act_notify_last_words(struct world *, struct service *);
+/* What closed descriptors of a message was reaped. */
+void act_notify_closed(struct world *, struct service *);
+/* The socket that was deleted is made anew. */
+void act_notify_again(struct world *, struct service *);
+void act_notify_free(struct world *, struct service *);
+/* For its ready.fd: the end that its command is to have, which is to be closed after the fork; -1
+ * with errno. */
+int act_notify_ready_fd(struct world *, struct service *);
+
+/* act_main.c */
+/* It says which process is its main one. */
+void act_main_named(struct world *, struct service *, pid_t, const struct notify_sender *);
+/* The one that it named may have ended. */
+void act_main_woken(struct world *, struct service *);
+/* A signal to its main process, or to that one's group; 0, or -1 with errno. */
+int act_main_signal(struct world *, struct service *, int signal, bool group);
+/* Its main process has ended, or another took its place. */
+void act_main_close(struct world *, struct service *);
+/* A process that is not in the wait table is a live one of the service. */
+bool act_main_is_member(struct world *, struct service *, pid_t);
+
+/* act_probe.c */
+/* Before it is started; -1 with ENOMEM. */
+int act_probe_room(struct world *, struct service *);
+void act_probe_executed(struct world *, struct service *);
+/* It has changed its state. */
+void act_probe_moved(struct world *, const struct service *);
+/* What those changes mean to probes. */
+void act_probe_follow(struct world *);
+/* The config was taken over. */
+void act_probe_reconfigured(struct world *);
+void act_probe_woken(struct world *, struct service *);
+void act_probe_ended(struct world *, struct service *, const struct service_exit *);
+void act_probe_expire(struct world *);
+msec act_probe_deadline(const struct world *);
+/* It is alive; it will say so this often (0: no longer); it is to be taken as if it were not. */
+void act_probe_fed(struct world *, struct service *);
+void act_probe_set_watchdog(struct world *, struct service *, msec interval);
+void act_probe_starved(struct world *, struct service *, const char *why);
+void act_probe_free(struct world *, struct service *);
+/* The child that probes it; 0: none. */
+static inline pid_t act_probe_pid(const struct life *l)
+{
+    return l->checkup ? l->checkup->pid : 0;
+}
 
 /* act_reload.c */
 /* Whether it can be reloaded now; -1 with errno as of act_reload. */
@@ -215,7 +339,12 @@ int act_reload(struct world *, struct service *);
 void act_reload_late(struct world *, struct service *);
 /* It was reaped. */
 void act_reload_ended(struct world *, struct service *, const struct service_exit *);
-/* Where a stop has begun, whatever for, the reload command is over too. */
+/* It has said that it reloads (0: not since when), and that it is ready. */
+void act_reload_heard(struct world *, struct service *, uint64_t usec);
+void act_reload_answered(struct world *, struct service *);
+void act_reload_expire(struct world *);
+msec act_reload_deadline(const struct world *);
+/* Where a stop has begun, whatever for, the reload is over too. */
 void act_end_reloads(struct world *);
 
 /* roster.c */
@@ -295,7 +424,12 @@ void serve_close(struct world *, msec limit);
 void serve_free(struct world *);
 
 /* observe.c */
-void observe_change(void *world, const struct engine_change *);
+void observe_change(struct world *, const struct engine_change *);
+/* What it says of itself, made printable; quiet: not in the log. */
+void observe_status(struct world *, const struct service *, const char *status, bool quiet);
+void observe_notify(struct world *, const struct service *, const char *format, ...) PRINTF(3, 4);
+/* What is wrong with it, as its probes tell; "": it is well again. */
+void observe_health(struct world *, const struct service *, const char *what);
 void observe_signal(struct world *, struct service *, int signal, unsigned others);
 /* A signal that is no part of a stop, to the main process or its group. */
 void observe_sent(struct world *, const struct service *, int signal, bool group);
@@ -325,6 +459,13 @@ void observe_report(struct world *);
 /* progress.c */
 /* Tells what is waited for, where that is due; progress.next is then the time of the next look. */
 void progress_look(struct world *);
+
+/* announce.c */
+/* Tells whoever started us how all are, where that has changed. */
+void announce_look(struct world *);
+void announce_reload(struct world *, bool begins);
+msec announce_deadline(const struct world *);
+void announce_close(struct world *, msec limit);
 
 /* turn.c */
 /* It is to end: in order, with this status unless a main service decides. */

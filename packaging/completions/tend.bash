@@ -9,7 +9,8 @@ _tend_command() {
             ((++at))
             return
             ;;
-        -c | --config | --format | --runtime | --rewrite | --grace | --success | --parent-death | --deadline | --record)
+        -c | --config | --format | --runtime | --rewrite | --grace | --success | --parent-death | --deadline | --record | \
+            --ready-fd)
             ((++at))
             [[ ${COMP_WORDS[at]} != = ]] || ((++at))
             ;;
@@ -40,7 +41,7 @@ _tend() {
         esac
     elif [[ $cur == -* && ${COMP_WORDS[at - 1]} != -- ]]; then
         words='--config --check --format --options --runtime --main-only --rewrite --grace --success
-            --parent-death --subreaper --deadline --record --strict --verbose --version --help -c -v -h --'
+            --parent-death --subreaper --deadline --record --ready-fd --strict --verbose --version --help -c -v -h --'
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
         return

@@ -13,6 +13,7 @@ complete -c tend -l parent-death -x -a 'HUP INT QUIT KILL USR1 USR2 TERM' -d 'Ta
 complete -c tend -l subreaper -d 'Adopt orphans or fail'
 complete -c tend -l deadline -x -d 'A shutdown is over by then'
 complete -c tend -l record -r -F -d 'Write what happens to this file'
+complete -c tend -l ready-fd -x -d 'Write a newline to this descriptor when all is ready'
 complete -c tend -l strict -d 'End with 70 when anything had to be killed'
 complete -c tend -s v -l verbose -d 'Tell every step'
 complete -c tend -l version -d 'Tell the version'

@@ -8,12 +8,13 @@
 
 #ifndef LIBFUZZER
 const char *const fuzz_words[] = {
-    "service", "supervisor", "{",       "}",    "\"",           "'",       "=",       "+=",
-    ",",       "\n",         "#",       "//",   "/*",           "*/",      "\\",      "${HOME}",
-    "${",      "\\x00",      "\\001",   "stop", "restart",      "command", "after",   "10s",
-    "limits",  "nofile",     "ready {", " ",    "\r\n",         "success", "-1",      "010",
-    "umask",   "requires",   ";",       "(",    "\xef\xbb\xbf", "\x01",    "unknown", "then",
-    NULL,
+    "service",  "supervisor", "{",       "}",    "\"",           "'",       "=",       "+=",
+    ",",        "\n",         "#",       "//",   "/*",           "*/",      "\\",      "${HOME}",
+    "${",       "\\x00",      "\\001",   "stop", "restart",      "command", "after",   "10s",
+    "limits",   "nofile",     "ready {", " ",    "\r\n",         "success", "-1",      "010",
+    "umask",    "requires",   ";",       "(",    "\xef\xbb\xbf", "\x01",    "unknown", "then",
+    "health {", "tcp",        "unix",    "http", "[::1]:80",     "@x",      "fd",      "watchdog",
+    "max",      NULL,
 };
 
 static void fuzz_seeds(void)
@@ -92,10 +93,11 @@ static void check_drafts(struct load_drafts *drafts)
     for (size_t i = 0; i < drafts->n; i++) {
         struct conf *conf = drafts->at[i].conf;
         struct conf_set set = {drafts->supervisor, &conf, 1};
-        if (conf_check(conf, NULL, NULL) == 0) {
-            conf_finish(conf, &drafts->supervisor);
+        if (conf_check(conf, NULL, NULL) > 0)
+            continue;
+        conf_finish(conf, &drafts->supervisor);
+        if (conf_check_finished(conf, NULL, NULL) == 0)
             check_pack(&set);
-        }
     }
 }
 
@@ -125,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     free(drafts.at);
     free(drafts.supervisor_places);
+    free(drafts.supervisor.group);
     load_words_free(problems_take(&problems));
     free(text);
     return 0;

@@ -4,7 +4,7 @@
 #include "driver.h"
 
 #ifndef LIBFUZZER
-const char *const fuzz_words[] = {"TND2", "/bin/true", "A=b", NULL};
+const char *const fuzz_words[] = {"TND3", "/bin/true", "A=b", NULL};
 
 static void set_key(struct conf *conf, const char *section, const char *name, const char *a,
                     const char *b)
@@ -34,6 +34,8 @@ static struct conf *full_conf(const char *name)
     set_key(conf, "", "nice", "5", NULL);
     set_key(conf, "stop", "then", "INT 5s", "QUIT 1s");
     set_key(conf, "reload", "command", "/bin/reload", "now");
+    set_key(conf, "ready", "fd", "5", NULL);
+    set_key(conf, "health", "http", "http://[::1]:80/", NULL);
     set_key(conf, "limits", "nofile", "5:7", NULL);
     set_key(conf, "limits", "core", "unlimited", NULL);
     conf->has_ids = true;

@@ -19,6 +19,11 @@ static void fuzz_seeds(void)
         "event seq=7 at=81234 kind=state service=web from=starting to=running age=30 pid=12",
         "event seq=8 at=81234 kind=signal service=web signal=TERM pid=7 group=1 count=2",
         "death seq=9 service=web killed_by=SEGV core=1 ran=3 age=2 killed=1 description=a\\x20b",
+        "service name=web state=running health=unhealthy health_failures=3 health_fault=no",
+        "service name=web ready=1 status=3\\x20of\\x205 notify_errno=111 reloading=1 watchdog=5000",
+        "service name=db state=starting ready_on=unix ready_at=@a\\xc3 cause=watchdog",
+        "service name=db state=starting ready_on=fd ready_fd=3 health=failing health_failures=1",
+        "event seq=8 at=1 kind=health service=web what=unhealthy text=web: unhealthy",
         "error code=unknown name=wbe text=no service wbe",
     };
 
@@ -30,7 +35,8 @@ static void fuzz_seeds(void)
 static void look(const struct record *r)
 {
     static void (*const all[])(struct text *, const struct record *) = {
-        words_end, words_end_short, words_cause, words_note, words_reason, words_service,
+        words_end,     words_end_short, words_cause,  words_note,     words_reason,
+        words_service, words_health,    words_status, words_ready_on,
     };
     char buf[512] = "";
 

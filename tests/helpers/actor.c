@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,10 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -33,7 +36,8 @@
 #include "tend/base.h"
 
 static const char *journal, *name;
-static char **step; /* the one that runs */
+static char **step;      /* the one that runs */
+static pid_t last_child; /* of fork= */
 
 /* ---- the journal ---- */
 
@@ -363,7 +367,8 @@ static pid_t fork_or_die(void)
 
 static void step_fork(char *arg)
 {
-    if (fork_or_die() == 0)
+    last_child = fork_or_die();
+    if (last_child == 0)
         become(arg);
     else
         skip_block();
@@ -526,6 +531,21 @@ static void step_close(char *arg)
         close(fd);
 }
 
+/* write=FD:TEXT, in which "/" is a newline. */
+static void step_write(char *arg)
+{
+    char *text = strchr(arg, ':') + 1;
+    ssize_t length = (ssize_t)strlen(text);
+    for (char *at = text; (at = strchr(at, '/'));)
+        *at = '\n';
+    note(write(atoi(arg), text, (size_t)length) == length ? "wrote" : "write refused");
+}
+
+static void step_shut(char *arg)
+{
+    note(close(atoi(arg)) == 0 ? "shut" : "shut refused");
+}
+
 /* Uses so many MiB. */
 static void step_hog(char *arg)
 {
@@ -541,6 +561,105 @@ static void step_print(char *arg)
 {
     for (int i = 0, n = atoi(arg); i < n; i++)
         dprintf(1, "line %d of %s\n", i, name);
+}
+
+/* ---- what is said to NOTIFY_SOCKET ---- */
+
+/* A bar is a newline, %p we, %P our parent, %c the last child of fork=, %xHH a byte. */
+static size_t message(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    for (const char *at = text; *at && n + 16 < size; at++) {
+        unsigned byte;
+        if (strncmp(at, "%x", 2) == 0 && sscanf(at + 2, "%2x", &byte) == 1) {
+            out[n++] = (char)byte;
+            at += 3;
+        } else if (*at == '%' && at[1] && strchr("pPc", at[1])) {
+            pid_t pid = *++at == 'p' ? getpid() : *at == 'P' ? getppid() : last_child;
+            n += (size_t)snprintf(out + n, size - n, "%d", (int)pid);
+        } else {
+            out[n++] = *at;
+            if (*at == '|')
+                out[n - 1] = '\n';
+        }
+    }
+    return n;
+}
+
+/* With a copy of that descriptor, where it is one; waits while the socket is full. */
+static bool say(const char *bytes, size_t n, int fd)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t length = path ? strlen(path) : 0;
+    struct iovec part = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = n};
+    char control[CMSG_SPACE(sizeof(int))] = "";
+    struct msghdr all = {.msg_name = &to, .msg_iov = &part, .msg_iovlen = 1};
+    if (length == 0 || length > sizeof(to.sun_path)) {
+        errno = ENOENT;
+        return false;
+    }
+    memcpy(to.sun_path, path, length);
+    if (path[0] == '@')
+        to.sun_path[0] = '\0';
+    all.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    if (fd >= 0) {
+        all.msg_control = control;
+        all.msg_controllen = sizeof(control);
+        *CMSG_FIRSTHDR(&all) = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&all)), &fd, sizeof(int));
+    }
+    int to_tend = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool sent = sendmsg(to_tend, &all, MSG_NOSIGNAL) == (ssize_t)n;
+    int error = errno;
+    close(to_tend);
+    errno = error;
+    return sent;
+}
+
+static bool say_text(const char *text)
+{
+    char bytes[8192];
+    return say(bytes, message(text, bytes, sizeof(bytes)), -1);
+}
+
+static void step_notify(char *arg)
+{
+    if (say_text(arg))
+        note("notified");
+    else
+        note("notify refused %d", errno);
+}
+
+static void step_address(char *arg)
+{
+    setenv("NOTIFY_SOCKET", arg, 1);
+}
+
+/* flood=MS:TEXT, as fast as it goes */
+static void step_flood(char *arg)
+{
+    const char *text = strchr(arg, ':') + 1;
+    msec end = now() + atoll(arg);
+    long n = 0;
+    while (now() < end && say_text(text))
+        n++;
+    note("flooded %ld", n);
+}
+
+/* along=TEXT, with one end of a pipe: "closed" when no copy of it is left, "kept" after 10 s. */
+static void step_along(char *arg)
+{
+    char bytes[8192];
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        die("pipe");
+    bool sent = say(bytes, message(arg, bytes, sizeof(bytes)), ends[1]);
+    close(ends[1]);
+    struct pollfd poller = {.fd = ends[0]};
+    note(!sent ? "along refused" : poll(&poller, 1, 10000) == 1 ? "closed" : "kept");
+    close(ends[0]);
 }
 
 /* ---- facts: "fact KEY VALUE", from system calls where one tells ---- */
@@ -663,17 +782,19 @@ static void step_facts(char *arg)
 static const struct {
     const char *word;
     void (*run)(char *arg);
-} steps[] = {{"at", step_at},           {"await", step_await},     {"bind", step_bind},
-             {"close", step_close},     {"daemon", step_daemon},   {"end", step_end},
-             {"exit", step_exit},       {"facts", step_facts},     {"flock", step_flock},
-             {"fork", step_fork},       {"hog", step_hog},         {"hold", step_hold},
-             {"host", step_host},       {"if", step_if},           {"ignore", step_ignore},
-             {"kill", step_kill},       {"note", step_note},       {"now", step_now},
-             {"on", step_on},           {"orphans", step_orphans}, {"pause", step_pause},
-             {"print", step_print},     {"setpgid", step_setpgid}, {"setsid", step_setsid},
-             {"sleep", step_sleep},     {"stop", step_stop},       {"touch", step_touch},
-             {"traceme", step_traceme}, {"tty", step_tty},         {"unless", step_unless},
-             {"watch", step_watch}};
+} steps[] = {{"address", step_address}, {"along", step_along},   {"at", step_at},
+             {"await", step_await},     {"bind", step_bind},     {"close", step_close},
+             {"daemon", step_daemon},   {"end", step_end},       {"exit", step_exit},
+             {"facts", step_facts},     {"flock", step_flock},   {"flood", step_flood},
+             {"fork", step_fork},       {"hog", step_hog},       {"hold", step_hold},
+             {"host", step_host},       {"if", step_if},         {"ignore", step_ignore},
+             {"kill", step_kill},       {"note", step_note},     {"notify", step_notify},
+             {"now", step_now},         {"on", step_on},         {"orphans", step_orphans},
+             {"pause", step_pause},     {"print", step_print},   {"setpgid", step_setpgid},
+             {"setsid", step_setsid},   {"shut", step_shut},     {"sleep", step_sleep},
+             {"stop", step_stop},       {"touch", step_touch},   {"traceme", step_traceme},
+             {"tty", step_tty},         {"unless", step_unless}, {"watch", step_watch},
+             {"write", step_write}};
 
 /* The argument is copied: a step may cut it up, and /proc/PID/cmdline stays readable. */
 static void run(const char *text)
@@ -698,6 +819,10 @@ int main(int argc, char **argv)
     name = argv[2];
     step = argv + 3;
     bool tool = strcmp(*step, "now") == 0;
+    if (strcmp(*step, "first") == 0) { /* the step after it comes before anything else */
+        run(step[1]);
+        step += 2;
+    }
     if (!tool)
         note("start");
     for (; *step; step++)

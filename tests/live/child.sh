@@ -82,6 +82,38 @@ if [ "$EUID" = 0 ]; then
     in_modes "pid1 subreaper" "a service begins as its config says" surroundings
 fi
 
+variable() { # NAME VARIABLE: its value in that one's environment
+    events "$1" "fact env" | sed -n "s/^.* fact env $2=//p"
+}
+# What it is told of tend, and by which descriptor; another service has nothing of it.
+told_of_tend() {
+    service plain '' facts pause
+    # shellcheck disable=SC2016
+    conf 'service s {' 'notify { access = all } watchdog = "600s" ready { on = fd fd = 9 timeout = "600s" }' \
+        "before_start = $(actor before facts)" "stop { command = $(actor stopping facts) }" \
+        "command = {$(quoted sh -c 'echo >&9; exec $@' sh "$BIN/actor" "$J" s facts on=TERM:exit:0 pause)}" '}'
+    run_tend "$MODE"
+    must "one begins" wait_until 10 seen s "facts done" || return
+    must "and is ready" wait_until 10 said 's: ready' || return
+    must "the other begins" wait_until 10 seen plain "facts done" || return
+    must "it has a socket" test -n "$(variable s NOTIFY_SOCKET)"
+    must "before_start has it too" test "$(variable before NOTIFY_SOCKET)" = "$(variable s NOTIFY_SOCKET)"
+    must "the watchdog" test "$(variable s WATCHDOG_USEC)" = 600000000
+    must "by its own number" test "$(variable s WATCHDOG_PID)" = "$(pid_of s)"
+    must "which is no matter of before_start" test -z "$(variable before 'WATCHDOG_[A-Z]*')"
+    must "the descriptor: $(fact s "fd 9")" grep -q '^pipe:' <<<"$(fact s "fd 9")"
+    must "and no other" test "$(count s "fact fd")" = 4
+    must "not for before_start" test "$(count before "fact fd")" = 3
+    must "nothing for the other" test -z "$(variable plain '\(NOTIFY_SOCKET\|WATCHDOG_[A-Z]*\|MAINPID\)')"
+    must "no descriptor either" test "$(count plain "fact fd")" = 3
+    must "tend ends" stop_tend 20
+    must "the stop command has it" test "$(variable stopping NOTIFY_SOCKET)" = "$(variable s NOTIFY_SOCKET)"
+    must "and knows whom to stop" test "$(variable stopping MAINPID)" = "$(pid_of s)"
+    must "and no more" test -z "$(variable stopping 'WATCHDOG_[A-Z]*')"
+    must "no descriptor" test "$(count stopping "fact fd")" = 3
+}
+in_modes "pid1 subreaper user" "a service finds what it notifies tend by" told_of_tend
+
 f037() { # CALLS STEP KEYS
     WRAP=("$BIN/deny" "$1=EPERM" --)
     service s "$3 restart { limit = 0 delay = \"50ms\" max_delay = \"50ms\" }" pause

@@ -62,7 +62,7 @@ class Client:
         line, self.got = self.got.split(b"\n", 1)
         text = line.decode("latin-1")
         keys = re.findall(r" ([a-z_]+)=", text.split(" text=")[0])
-        must(f"no line of the protocol: {text}", RECORD.fullmatch(text) and len(line) < 2048)
+        must(f"no line of the protocol: {text}", RECORD.fullmatch(text) and len(line) < 3584)
         must(f"a field is there twice: {text}", len(keys) == len(set(keys)))
         return text
 

@@ -209,6 +209,82 @@ run_config "F031 a long chain" f031_long "$(full 50000 2000)"
 run_config "F031 a long cycle" f031_loop "$(full 50000 2000)"
 run_config "F031 a wide dependency" f031_wide "$(full 5000 2000)"
 
+# ---- readiness, health, watchdog ----
+with() { # KEYS: a service that is good but for these
+    printf 'service a {\n command = %s\n%s\n}' "$(actor a pause)" "$1"
+}
+keys_refused() { # REGEX KEYS
+    put a.conf "$(with "$2")"
+    refused "a\.conf:3: a: $1"
+}
+keys_accepted() { # KEYS
+    put a.conf "$(with "$1")"
+    accepted
+}
+ready_refused() { # REGEX KEYS
+    run_config "readiness and health: $2" keys_refused "$@"
+}
+ready_refused 'ready\.on = tcp needs ready\.tcp: write tcp' 'ready { on = tcp }'
+ready_refused 'ready\.unix is written beside ready\.tcp: leave one' 'ready { tcp = "127.0.0.1:1" unix = @x }'
+ready_refused 'ready\.tcp = "localhost:1" is no address: write numbers' 'ready { on = tcp tcp = "localhost:1" }'
+ready_refused 'health\.tcp is written beside health\.command: leave one' 'health { tcp = "127.0.0.1:1" command = {true} }'
+ready_refused 'health\.http = "https://127\.0\.0\.1/" cannot be probed' 'health { http = "https://127.0.0.1/" }'
+ready_refused 'watchdog is for what stays' 'watchdog = "1s" type = oneshot'
+ready_refused 'notify\.access = none lets nobody say' 'notify { access = none } ready { on = notify }'
+ready_refused 'stop\.max = "4s" is shorter.*write at least "5s"' 'stop { max = "4s" grace = "5s" }'
+supervisors_grace() {
+    put a.conf "$(with ' stop { max = "4s" }')"
+    put z.conf 'supervisor { grace = "5s" }'
+    refused 'a\.conf:1: a: stop\.max = "4s" is shorter.*write at least "5s"'
+    put z.conf 'supervisor { grace = "4s" }'
+    accepted
+}
+run_config "readiness and health: stop.max and the supervisor's grace" supervisors_grace
+ready_accepted() { # KEYS
+    run_config "readiness and health: $1" keys_accepted "$1"
+}
+ready_accepted 'ready { fd = 255 } health { unix = @x } stop { max = "1h" }'
+ready_accepted 'ready { tcp = "[::1]:65535" } health { http = "http://[::1]" then = mark } watchdog = "1s"'
+
+other_probe() {
+    put a.conf "$(with 'health { tcp = "127.0.0.1:1" }')"
+    mkdir "$D/a.conf.d"
+    put a.conf.d/b.conf 'service a { health { http = "http://127.0.0.1" } }'
+    refused 'a\.conf\.d/b\.conf:1: a: health\.http is written beside health\.tcp'
+    put a.conf.d/b.conf 'service a { health { http = "http://127.0.0.1" tcp = "" } }'
+    accepted
+}
+run_config "readiness and health: a drop-in with another probe" other_probe
+
+# Each block below EXAMPLES that begins with a service is a whole file.
+manual_examples() {
+    local example
+    sed -n '/^\.Sh EXAMPLES/,$p' man/tend.conf.5 |
+        awk -v to="$D/" '
+            /^\.Bd/ { n++; first = 1; next }
+            /^\.Ed/ { first = 0; kept = 0; next }
+            first { first = 0; kept = /^service / }
+            kept { print > (to n ".txt") }'
+    set -- "$D"/*.txt
+    must "there are some: $#" test $# -ge 15
+    for example; do
+        mv "$example" "$D/a.conf"
+        accepted
+        must "this one: $(cat "$D/a.conf")" test "$STATUS" = 0
+    done
+}
+run_config "every example of the manual is a good configuration" manual_examples
+
+every_key() {
+    try_tend --options
+    local key
+    for key in ready.{on,tcp,unix,command,command_timeout,fd,every,timeout} notify.access \
+        watchdog watchdog_signal health.{command,tcp,unix,http,every,timeout,failures,then} stop.max; do
+        must "$key is told" said "^  $key  *[a-z]"
+    done
+}
+run_config "readiness and health: tend --options tells of every key" every_key
+
 # ---- F038: users ----
 f038() { # USER as written in the config
     put a.conf "$(printf 'service a {\n command = %s\n user = "%s"\n}' "$(actor a pause)" "$1")"

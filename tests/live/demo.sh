@@ -1,5 +1,5 @@
 #!/bin/bash
-# The demo programs: what a supervised server, client, oneshot, crasher and refuser have to do.
+# The demo programs: what a supervised server, client, teller, oneshot, crasher and refuser have to do.
 #
 # What happened is asked from the kernel and from clients (bash's /dev/tcp). Each wait is for a
 # condition, under a generous limit; each process started is ended by its pid, whatever happens.
@@ -355,6 +355,99 @@ stop
 start "$BUILD/echo-client" --port "$port" --every 1m
 status_of "$pid"
 check "and with 1 when nobody listens" test $? = 1
+
+# ---- the server that tells how it is ----
+
+# Each message becomes a line of $work/told, its own lines joined by blanks.
+hears() {
+    rm -f "$work/notify"
+    : >"$work/told"
+    python3 -u -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(*s.recv(4096).decode().split("\n"))' "$work/notify" >>"$work/told" &
+    ear=$!
+    until_true test -S "$work/notify"
+}
+told() { # REGEX [TIMES]
+    [ "$(grep -cE -- "$1" "$work/told")" -ge "${2:-1}" ]
+}
+tells() { # [VARIABLE=VALUE...] [-- OPTION...]: a notify-server on a free port: $server, $port
+    local variables=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        variables+=("$1")
+        shift
+    done
+    start env NOTIFY_SOCKET="$work/notify" "${variables[@]}" "$BUILD/notify-server" --port 0 "${@:2}"
+    server=$pid
+    until_true says 'listening on' || return 1
+    port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$work/out")
+}
+greeted() { # LINE: asked over the connection 4
+    local line
+    echo >&4
+    read -r -t "$LIMIT" line <&4
+    [ "$line" = "$1" ]
+}
+in_order() { # REGEX...: they were told in this order
+    local regex at=0 next
+    for regex; do
+        next=$(awk -v at="$at" -v regex="$regex" 'NR > at && $0 ~ regex { print NR; exit }' "$work/told")
+        at=${next:-999999}
+    done
+    [ "$at" != 999999 ]
+}
+
+hears
+echo "good morning" >"$work/greeting"
+check "the telling server listens" tells -- --greeting "$work/greeting" --drain 1m
+check "and says that it is ready" until_true told '^READY=1 STATUS=0 clients$'
+exec 4<>"/dev/tcp/127.0.0.1/$port"
+check "it greets" greeted "good morning"
+check "it tells of the client" until_true told '^STATUS=1 client$'
+echo "good evening" >"$work/greeting"
+begin=$(now_ms)
+kill -HUP "$server"
+check "SIGHUP: it reloads" until_true says reloaded
+check "it is ready again" until_true in_order '^RELOADING=1 MONOTONIC_USEC=' '^READY=1$'
+usec=$(sed -n 's/^RELOADING=1 MONOTONIC_USEC=//p' "$work/told")
+check "the time of the reload is of the monotonic clock" \
+    test "$usec" -ge $(((begin - 20) * 1000)) -a "$usec" -le $((($(now_ms) + 20) * 1000))
+check "it greets otherwise, on the same connection" greeted "good evening"
+kill -TERM "$server"
+check "SIGTERM: it says so, and wants time for its client" until_true \
+    in_order '^STOPPING=1$' '^STATUS=stopping, 1 client left$' '^EXTEND_TIMEOUT_USEC=3000000$'
+check "again and again" until_true told '^EXTEND_TIMEOUT_USEC=3000000$' 2
+check "nobody gets in any more" refused "$port"
+check "who is in is greeted" greeted "good evening"
+exec 4>&-
+check "when the client is gone the server ends with 0" status_of "$server"
+! told WATCHDOG
+ok $? "nobody asked for a watchdog, so none was fed"
+
+tells WATCHDOG_USEC=200000 -- --drain 1ms
+check "it feeds the watchdog" until_true told '^WATCHDOG=1$' 4
+exec 4<>"/dev/tcp/127.0.0.1/$port"
+greeted hello
+ok $? "and greets"
+kill -TERM "$server"
+check "its drain ends though the client stays" status_of "$server"
+exec 4>&-
+tells WATCHDOG_USEC=200000 WATCHDOG_PID=1 -- --hang-after 1ms
+feeds=$(grep -c WATCHDOG "$work/told")
+check "it hangs on purpose" until_true says hangs
+kill -TERM "$server"
+kill -ABRT "$server"
+status_of "$server"
+check "then only SIGABRT ends it" test $? = 134
+check "another's watchdog it does not feed" test "$(grep -c WATCHDOG "$work/told")" = "$feeds"
+kill -KILL "$ear"
+wait "$ear" 2>/dev/null
+tells NOTIFY_SOCKET=
+check "where nobody listens it serves all the same" test -n "$port"
+stop
+ok $? "and stops"
 
 # ---- prepare ----
 

@@ -35,7 +35,8 @@ hostile() {
     lacks python3 && return
     local bad='\\x1b[2J\\x07\\xc2\\x9b\\xff\\xe2\\x80\\xae' service locale words
     service="service name=a$bad type=$bad state=running$bad ready=1 pid=5$bad exit=$bad step=$bad cause=$bad waits_for=$bad"
-    service+=" next=5 description=$bad"
+    service+=" next=5 description=$bad status=$bad health=unhealthy health_failures=2 health_fault=$bad"
+    service+=" notify_errno=5$bad ready_on=unix ready_at=$bad"
     for locale in C C.UTF-8; do
         AS=(env "LC_ALL=$locale")
         plays "$GREETING" "$service\nok at=2000\n" "death seq=1 at=1000 service=a$bad killed_by=$bad cause=$bad\nok at=2000\n"
@@ -44,6 +45,12 @@ hostile() {
             ctl --runtime "$T/flag.fake" $words
             must "$words is told in $locale" test -s "$TOLD"
             must "no control byte from $words in $locale: $(od -c "$TOLD" | head -n 5)" not raw
+        done
+        plays "$GREETING" "${service/state=running$bad/state=starting}\nok at=2000\n" 'ok at=2000\n'
+        for words in 'status a' 'why a'; do
+            # shellcheck disable=SC2086 # words
+            played "$([ "$words" = 'why a' ] && echo 0 || echo 3)" $words
+            must "none in $locale from $words: $(od -c "$TOLD" | head -n 5)" not raw
         done
         plays "$GREETING" "event seq=1 at=1000 to=$bad text=s: $bad \x1b\x9b\xff end\nok at=2000\n"
         played 0 events
@@ -110,5 +117,48 @@ other_speakers() {
     no_more_plays
 }
 run_case subreaper "one that speaks otherwise, breaks off, or is silent" other_speakers
+
+conditions() {
+    lacks jq && return
+    lacks python3 && return
+    local first='service name=a type=process state=running ready=1 wanted=1 pid=5' told
+    local status='status=3\\x20of\\x205\\x20\\xc3\\xa4'
+    AS=(env LC_ALL=C.UTF-8)
+    told="$first $status notify_errno=111 reloading=1 health=unhealthy health_failures=3 health_fault=exit\\\\x201 watchdog=5000\nok at=2000\n"
+    plays "$GREETING" "$told" 'ok at=2000\n'
+    played 3 status a
+    tells '^a +running +yes +5 .* unhealthy: exit 1 \(3 in a row\), reloading$' '^  status: 3 of 5 ä$' \
+        '^  error: Connection refused$' '^  health: unhealthy: exit 1 \(3 in a row\)$' '^  watchdog: 5s$'
+    must "five lines and the title" test "$(wc -l <"$TOLD")" = 6
+    played 0 why a
+    tells '^a is running and ready, pid 5\. It is unhealthy: its last 3 probes failed, the last: exit 1\. It reads its config again\. It tells of an error: Connection refused\.$' \
+        '^It says: 3 of 5 ä$'
+    played 0 start a
+    tells '^a: running, pid 5, unhealthy: exit 1 \(3 in a row\), reloading, says: 3 of 5 ä$'
+    played 0 graph
+    tells '^a running, unhealthy$'
+    played 3 --json status a
+    holds '.services[0] | .status == "3 of 5 ä" and .notify_errno == 111 and .reloading and .health == "unhealthy"
+        and .health_failures == 3 and .health_fault == "exit 1" and .watchdog_ms == 5000 and .ready_on == null'
+    plays "$GREETING" "${told%ok at*}${first/name=a/name=c} health=well\n${first/name=a/name=b} health=failing health_failures=1\nok at=2000\n" 'ok at=2000\n'
+    played 0 status
+    tells '^a +running .* reloading, says: 3 of 5 ä$' '^b +running .* probe failed$' '^3 services: 2 ready, 1 unhealthy$'
+    plays "$GREETING" "service name=a state=starting pid=5 next=9000 ready_on=tcp ready_at=[::1]:80 health_fault=refused\nok at=2000\n" \
+        'ok at=2000\n'
+    played 3 status a
+    tells '^  waits for: a connection to \[::1\]:80$'
+    played 0 why a
+    tells '^a is starting, pid 5; it must be ready within 9s\. It is not ready: it waits for a connection to \[::1\]:80; the last try: refused\.$'
+    plays "$GREETING" "service name=a state=backoff cause=watchdog killed_by=ABRT next=1000\ndeath service=a at=1000 ran=5000 killed_by=ABRT cause=watchdog\nok at=2000\n"
+    played 0 why a
+    tells '^a is in backoff: its watchdog expired, next try in 1s\.$' \
+        '^The last life of a ended .*: signal ABRT after 5s \(its watchdog expired\)\.$'
+    plays "$GREETING" "service name=a state=stopping cause=exit pid=5 next=1000\nok at=2000\n"
+    played 0 why a
+    tells '^a is stopping \(by itself\); the next step comes in 1s\.$'
+    AS=()
+    no_more_plays
+}
+run_case subreaper "what services say of themselves, and answer to probes" conditions
 
 done_testing

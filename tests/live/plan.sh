@@ -282,6 +282,23 @@ END
 }
 run_case subreaper "below the floor the order is waived" waived
 
+# What a service may ask for is in its worst case; a deadline cuts no wait for it.
+stretched() {
+    add db 'notify { access = all } stop { signal = INT grace = "30s" max = "1m" }'
+    add web 'requires = {db} stop { grace = "4s" max = "4s" }'
+    check --deadline 50s
+    must "does not fit: $STATUS" ended_with 1
+    must "what it may ask for" said '^db +1m5s  INT 30s, KILL \(stop\.max 1m\)$'
+    must "no more than is written" said '^web +9s  TERM 4s, KILL$'
+    must "the whole" said '^Shutdown, at most 1m29s:$'
+    must "nothing is cut" said '^    db +INT 30s, KILL$'
+    must "but what is beyond that" said 'only what stop\.max gives beyond them'
+    lacks jq && return
+    check --format json
+    must "for programs" jq -e '[.services[] | [.stop_max_ms, .stop_ms]] == [[60000, 65000], [null, 9000]]' "$OUT"
+}
+run_case subreaper "a stop that may be stretched" stretched
+
 in_config() {
     diamond
     sed -i 's/^supervisor {/supervisor { deadline = "30s"/' "$CONF"

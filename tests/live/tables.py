@@ -120,6 +120,28 @@ def colours():
     leave(tend)
 
 
+def says():
+    """A table is no wider for what a service says, and loses none of its rows."""
+    line = ("service name={0} state=running ready=1 wanted=1 pid=5 up=5000 health=unhealthy health_failures=3 "
+            "health_fault=refused status=" + r"word\\x20" * 28 + r"\\xc3\\xa4\n")
+    os.makedirs(RUNTIME, exist_ok=True)
+    fake = Background("python3", "-BES", f"{os.path.dirname(__file__)}/fake_tend.py", RUNTIME,
+                      r"tend protocol=1 version=9 pid=77 rights=all at=1000\n",
+                      line.format("web") + line.format("db") + r"ok at=2000\n", r"ok at=2000\n")
+    until("it plays", lambda: os.path.exists(f"{RUNTIME}/control"))
+    for columns in 40, 80, 100:
+        lines = bare(shown("status", columns=columns)).splitlines()
+        must(f"{columns} columns: {lines}", max(map(len, lines)) <= max(columns, 55))
+        must(f"both, their notes, the sum: {lines}",
+             [line.split()[0] for line in lines if re.match(r"\w", line)] == ["NAME", "db", "web", "2"]
+             and sum("unhealthy: refused" in line for line in lines) == 2 and lines[-1] == "2 services: 2 unhealthy")
+    must("unhealthy is bad", f"{RED}running\033[0m" in shown("status"))
+    must("all of it where there is room", plain("status").count("word " * 28 + "ä") == 2)
+    fake.kill()
+    fake.wait()
+    os.unlink(f"{RUNTIME}/control")
+
+
 def interrupted():
     service("s", "", *actor("s", "pause"))
     tend = Background("tend", "-c", CONF, "--runtime", RUNTIME)
@@ -136,6 +158,7 @@ def interrupted():
 
 
 case("a table fits its terminal, and loses nothing", widths)
+case("what services say is cut to the terminal", says)
 case("colours on a terminal, and where they are asked for", colours)
 case("interrupted by a key", interrupted)
 lib.done_testing()

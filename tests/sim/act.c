@@ -98,6 +98,7 @@ static void do_spawn(struct world *w, struct service *s)
 
     check_spawn(w, s);
     check_rests(w, s);
+    probes_off(w, s);
     b->leader = 0;
     save(w, s);
     crash_point(w);
@@ -147,6 +148,7 @@ static void do_free(struct world *w, struct service *s)
     crash_point(w);
     engine_forget(&w->engine, s);
     w->book[slot] = w->kept_book[slot] = (struct book){0};
+    w->checkups[slot] = (struct checkup){.answer_at = NEVER};
 }
 
 void carry_out(struct world *w, struct service *s, enum service_action what)

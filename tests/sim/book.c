@@ -222,13 +222,16 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
 {
     b->commanded = false;
     b->quiet = c->event == EVENT_QUIET;
+    b->leaving = c->event == EVENT_LEAVING;
+    b->alone = c->event == EVENT_EXITED || b->leaving;
+    b->lost = w->lost_ever;
     b->returns = b->returns || b->quiet;
     b->commands = b->quiet && c->from != SERVICE_STARTING && b->spec.command;
     b->drains = c->event == EVENT_QUIET && c->from == SERVICE_RUNNING;
     b->began = w->now;
     b->start_left = b->start_by > w->now ? b->start_by - w->now : 0;
-    b->last_signal = NEVER;
-    b->signals = 0;
+    b->last_signal = b->leaving ? w->now : NEVER; /* as if it had been told */
+    b->signals = b->leaving;
     b->main_died = c->event == EVENT_EXITED;
     if (c->event == EVENT_QUIET)
         check_quiet(w, c->service, c->from);
@@ -244,6 +247,7 @@ static void note_end(struct world *w, struct book *b, const struct engine_change
         broken(w, "P13", "%s was to start anew, but is %s", service_name(c->service),
                service_state_name(c->to));
     b->returns = false;
+    check_followed(w, c);
     if (c->to == SERVICE_BACKOFF)
         check_backoff(w, c->service);
 }
@@ -261,6 +265,10 @@ void book_change(struct world *w, const struct engine_change *c)
         forgive(b);
     if (c->to == SERVICE_STOPPING)
         note_stop(w, b, c);
+    if (c->to == SERVICE_RUNNING)
+        check_ready(w, c->service);
+    if (c->to == SERVICE_KILLING)
+        check_stretch(w, c->service);
     if (c->to == SERVICE_STARTING) {
         check_clear(w, c->service);
         b->excuses = 0;
@@ -298,6 +306,8 @@ void book_event(struct world *w, const struct service *s, enum engine_event e)
         b->main_died = true;
         b->died_in = w->turns;
     }
+    if (e == EVENT_FAULT)
+        check_fault(w, s);
     if (e == EVENT_SIGNALLED)
         b->last_signal = w->now;
 }

@@ -152,7 +152,8 @@ static bool process_lives(const struct world *w, unsigned id)
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
         const struct proc *p = &w->kernel.at[pid];
         if (p->owner == id && p->found &&
-            (proc_lives(p) || (p->forked && p->state == PROC_ZOMBIE && p->visible > w->now)))
+            (proc_lives(p) ||
+             (p->forked && !p->former && p->state == PROC_ZOMBIE && p->visible > w->now)))
             return true;
     }
     return false;
@@ -243,6 +244,8 @@ void check_action(struct world *w, const struct service *s, enum service_action 
         broken(w, "P22", "%s: %d is in force, not %d", service_name(s), s->conf->line, b->line);
     switch (what) {
     case ACTION_SIGNAL:
+        if (b->leaving && s->step == STEP_SIGNAL)
+            broken(w, "P14", "%s stops by itself, and is told to", service_name(s));
         check_signal_time(w, s, b);
         b->signals++;
         break;

@@ -245,7 +245,8 @@ static void check_count(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         const struct service *s = w->engine.graph.at[i];
-        if (s && answer_is_up(s) != (s->state == SERVICE_RUNNING || s->state == SERVICE_DONE))
+        if (s &&
+            answer_is_up(s, false) != (s->state == SERVICE_RUNNING || s->state == SERVICE_DONE))
             broken(w, "P27", "%s is told as missing", service_name(s));
     }
 }
@@ -257,10 +258,11 @@ static void check_one(struct world *w, const struct levels *l)
     const struct service *s = n ? w->engine.graph.at[w->turns % n] : NULL;
     char line[ANSWER_MAX] = "";
     struct text t = {line, 0, sizeof line};
+    struct answer_more more = {.step = s && s->error ? "exec" : NULL};
 
     if (!s)
         return;
-    answer_service(&t, s, w->kept_shutdown, s->error ? "exec" : NULL, w->now);
+    answer_service(&t, s, w->kept_shutdown, &more, w->now);
     check_service_line(w, s, &t);
     check_reason(w, l, s);
     check_goals(w, l, s);

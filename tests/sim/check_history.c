@@ -32,6 +32,20 @@ void life_ends(struct world *w, const struct service *s, const struct proc *p)
     l->ended = w->now;
 }
 
+/* The same life goes on with another process. */
+void life_renamed(struct world *w, const struct service *s, pid_t pid)
+{
+    w->lives[s->slot].pid = pid;
+}
+
+void life_lost(struct world *w, const struct service *s)
+{
+    struct life *l = &w->lives[s->slot];
+
+    l->over = l->lost = true;
+    l->ended = w->now;
+}
+
 /* Of what was under way at a crash of ours a record may be missing, and the times of it. */
 void lives_excuse(struct world *w)
 {
@@ -48,6 +62,8 @@ static bool same_exit(const struct life *l, const struct service_exit *e)
 {
     int signal = l->status & 0x7f;
 
+    if (l->lost)
+        return e->how == EXIT_LOST;
     return signal ? e->how == EXIT_SIGNAL && e->number == signal
                   : e->how == EXIT_CODE && e->number == l->status >> 8;
 }

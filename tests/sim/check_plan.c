@@ -12,6 +12,11 @@ static msec least(msec a, msec b)
     return a < b ? a : b;
 }
 
+static msec longer(msec a, msec b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- one stop ---- */
 
 static msec wait_of(const struct spec *s, unsigned step)
@@ -31,6 +36,19 @@ static msec stop_from(const struct spec *s, unsigned step)
     for (; step <= STEP_SIGNAL + s->n_then; step++)
         sum += wait_of(s, step);
     return sum;
+}
+
+/* Whoever may ask for more can have what earlier steps have left, and stop.max in any case. */
+msec stop_most(const struct spec *s)
+{
+    return stop_from(s, STEP_DRAIN) + s->more;
+}
+
+static msec stop_longest(const struct spec *s, unsigned step)
+{
+    msec steps = stop_from(s, spec_access(s) != CONF_ACCESS_NONE ? STEP_DRAIN : step);
+
+    return s->more && stop_most(s) > steps ? stop_most(s) : steps;
 }
 
 static bool is_to_stop(const struct book *b)
@@ -72,16 +90,22 @@ static msec stop_of(const struct world *w, unsigned slot, msec kill_wait)
         return 0;
     if (b->state == SERVICE_KILLING)
         return kill_wait;
-    return stop_from(&b->spec, step_of(w, slot)) + kill_wait;
+    if (kill_wait)
+        return stop_longest(&b->spec, step_of(w, slot)) + kill_wait;
+    return stop_from(&b->spec, step_of(w, slot));
 }
 
-/* The same to the millisecond, while a stop is under way. */
+/* The same to the millisecond, while a stop is under way; with KILLs, for what it may be stretched
+ * to yet. */
 static msec left_of(const struct world *w, unsigned slot, msec kill_wait)
 {
     const struct book *b = &w->book[slot];
+    msec left = b->until - w->now + stop_from(&b->spec, step_of(w, slot) + 1);
 
+    if (b->state == SERVICE_STOPPING && kill_wait && spec_access(&b->spec) != CONF_ACCESS_NONE)
+        return longer(left, b->began + stop_most(&b->spec) - w->now) + kill_wait;
     if (b->state == SERVICE_STOPPING)
-        return b->until - w->now + stop_from(&b->spec, step_of(w, slot) + 1) + kill_wait;
+        return left + kill_wait;
     if (b->state == SERVICE_KILLING && kill_wait)
         return b->until - w->now;
     return stop_of(w, slot, kill_wait);
@@ -172,7 +196,7 @@ static void ways_of_config(const struct config *c, bool start, struct ways *x)
         const struct spec *s = &c->at[i];
         if (!s->present)
             continue;
-        x->time[place[i]] = start ? s->timeout : stop_from(s, STEP_DRAIN) + KILL_WAIT;
+        x->time[place[i]] = start ? s->timeout : stop_most(s) + KILL_WAIT;
         for (unsigned k = 0; k < i; k++)
             if ((s->requires | s->wants | s->after) >> k & 1)
                 x->next[place[start ? k : i]] |= UINT64_C(1) << place[start ? i : k];
@@ -331,19 +355,60 @@ static bool waits(const struct service *s)
 
 void check_until(const struct world *w, const struct service *s)
 {
+    if (s->state == SERVICE_STARTING && s->deadline != w->book[s->slot].start_by)
+        broken(w, "P12", "%s: has to be ready by %lld, not %lld", service_name(s),
+               (long long)w->book[s->slot].start_by, (long long)s->deadline);
     if (waits(s) && s->deadline != w->book[s->slot].until)
         broken(w, "P29", "%s: step %u until %lld, not %lld", service_name(s), s->step,
                (long long)s->deadline, (long long)w->book[s->slot].until);
 }
 
+/* To which this step can be stretched: what comes after it keeps its time, as does whoever comes
+ * after this service. */
+static msec stretch(const struct world *w, const struct book *b, unsigned step)
+{
+    msec end = b->began + stop_most(&b->spec);
+
+    if (w->gone_by != NEVER)
+        end = least(end, w->kill_at - b->after);
+    return end - stop_from(&b->spec, step + 1);
+}
+
+/* Of what is written it keeps its share, of the rest what is to spare. */
 static void shorten(struct world *w, struct book *b, const struct service *s)
 {
-    msec wait = b->until - w->now;
+    msec wait = b->until - w->now, kept;
 
     if (!waits(s) || wait <= 0)
         return;
-    wait = s->state == SERVICE_STOPPING ? share(w, b, s->step, wait) : least(wait, kill_wait(w));
-    b->until = w->now + wait;
+    if (s->state == SERVICE_KILLING) {
+        b->until = w->now + least(wait, kill_wait(w));
+        return;
+    }
+    kept = share(w, b, s->step, least(wait, wait_of(&b->spec, s->step)));
+    b->until = longer(w->now + kept, least(b->until, stretch(w, b, s->step)));
+}
+
+/* It asks for more, from now on. */
+static void extend(struct world *w, struct book *b, enum service_state state, unsigned step,
+                   msec wait)
+{
+    msec by = w->now + least(wait, NEVER / 2);
+
+    if (state == SERVICE_STARTING)
+        b->start_by = longer(b->start_by, w->now + least(wait, CONF_TIME_MAX));
+    if (state == SERVICE_STOPPING)
+        b->until = longer(b->until, least(by, stretch(w, b, step)));
+}
+
+/* P17: so long a stop takes and no longer, whatever it asks for, but for what we lose. */
+void check_stretch(const struct world *w, const struct service *s)
+{
+    const struct book *b = &w->book[s->slot];
+
+    if (w->now - b->began > stop_most(&b->spec) + w->lost_ever - b->lost)
+        broken(w, "P17", "%s: KILL comes %lld ms after its stop began, not %lld", service_name(s),
+               (long long)(w->now - b->began), (long long)stop_most(&b->spec));
 }
 
 /* The engine was told. */
@@ -365,21 +430,34 @@ void check_limit(struct world *w)
     }
 }
 
+/* What was asked for before its signal was sent is not lost by that. */
+static void begin_wait(struct world *w, struct book *b, const struct service *s, bool anew)
+{
+    msec until =
+        w->now + (s->state == SERVICE_KILLING ? kill_wait(w)
+                                              : share(w, b, s->step, wait_of(&b->spec, s->step)));
+
+    b->until = anew && s->state == SERVICE_STOPPING ? longer(until, b->until) : until;
+}
+
 /* A wait begins with its step, and anew when its signal is really sent, or could not be yet. */
 void check_step(struct world *w, const struct service *s, enum service_state from, unsigned step,
-                enum engine_event event)
+                enum engine_event event, msec wait)
 {
     struct book *b = &w->book[s->slot];
 
+    if (b->id && event == EVENT_EXTEND)
+        extend(w, b, from, step, wait);
+    if (b->id && event == EVENT_DEADLINE && from == SERVICE_STARTING && w->now < b->start_by)
+        broken(w, "P12", "%s: its start is over %lld ms too early", service_name(s),
+               (long long)(b->start_by - w->now));
     if (!b->id || !waits(s))
         return;
     if (event == EVENT_DEADLINE && from == SERVICE_STOPPING && w->now < b->until)
         broken(w, "P14", "%s: step %u is over %lld ms too early", service_name(s), step,
                (long long)(b->until - w->now));
     if (s->state != from || s->step != step || event == EVENT_SIGNALLED || event == EVENT_DEADLINE)
-        b->until = w->now + (s->state == SERVICE_KILLING
-                                 ? kill_wait(w)
-                                 : share(w, b, s->step, wait_of(&b->spec, s->step)));
+        begin_wait(w, b, s, s->state == from && s->step == step && event == EVENT_SIGNALLED);
     check_until(w, s);
 }
 

@@ -6,7 +6,7 @@ void check_reap(struct world *w, const struct proc *p, const struct child *c)
 {
     const struct service *s = c->service;
 
-    if (!p->forked || p->owner != w->book[s->slot].id || p->life != s->generation ||
+    if ((!p->forked && !p->kept) || p->owner != w->book[s->slot].id || p->life != s->generation ||
         c->generation != s->generation)
         broken(w, "P03", "pid %d of record %u, life %u is taken for %s, life %u", (int)p->pid,
                p->owner, p->life, service_name(s), s->generation);
@@ -23,9 +23,9 @@ static void check_process(struct world *w, const struct service *s, pid_t pid, b
 
     if (pid == 0)
         return;
-    if (!p || p->state == PROC_FREE || !p->forked || p->owner != w->book[s->slot].id)
+    if (!p || !(p->kept || (p->forked && p->state != PROC_FREE)) || p->owner != w->book[s->slot].id)
         broken(w, "P02", "%s: pid %d is not its own", service_name(s), (int)pid);
-    if (!c || c->service != s || (c->kind == CHILD_COMMAND) != command)
+    if (!c || c->service != s || c->kind != (command ? CHILD_COMMAND : CHILD_MAIN))
         broken(w, "P02", "%s: pid %d is not in the table", service_name(s), (int)pid);
 }
 
@@ -119,6 +119,7 @@ static void check_service(struct world *w, const struct service *s)
     check_waiting(w, s);
     check_told(w, s);
     check_until(w, s);
+    check_sound(w, s);
     if (!w->again)
         check_levels(w, s);
 }
@@ -132,6 +133,8 @@ static void check_children(struct world *w)
         const struct service *s = w->engine.graph.at[i];
         known += s ? (s->pid != 0) + (s->command != 0) : 0;
     }
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
+        known += w->kernel.at[pid].former && w->kernel.at[pid].state != PROC_FREE;
     if (known != w->children.n)
         broken(w, "P02", "%zu in the table, %zu known", w->children.n, known);
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
@@ -143,15 +146,27 @@ static void check_children(struct world *w)
     }
 }
 
+/* Whoever has just been found to be ready may have been healthy for long enough before. */
+static bool has_just_come(const struct world *w, msec deadline)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->state == SERVICE_RUNNING && s->since == w->now && s->deadline == deadline)
+            return true;
+    }
+    return false;
+}
+
 void check_turn(struct world *w)
 {
+    msec deadline = engine_deadline(&w->engine);
+
     for (size_t i = 0; i < w->engine.graph.n; i++)
         if (w->engine.graph.at[i])
             check_service(w, w->engine.graph.at[i]);
     check_children(w);
-    if (!w->again && engine_deadline(&w->engine) < w->now)
-        broken(w, "P32", "a deadline is %lld ms old",
-               (long long)(w->now - engine_deadline(&w->engine)));
+    if (!w->again && deadline < w->now && !has_just_come(w, deadline))
+        broken(w, "P32", "a deadline is %lld ms old", (long long)(w->now - deadline));
     if (w->kept_shutdown && w->now > w->bound + w->lost && !shutdown_over(w))
         broken(w, "P17", "the shutdown takes longer than %lld ms",
                (long long)(w->bound - w->kept_began));

@@ -44,10 +44,11 @@ static bool tell_service(struct world *w, struct client *c, const struct service
 {
     char line[ANSWER_MAX] = "";
     struct text t = {line, 0, sizeof line};
+    struct answer_more more = {.step = s->error ? "exec" : NULL};
 
     if (c->room == 0)
         return false;
-    answer_service(&t, s, w->engine.shutdown, s->error ? "exec" : NULL, w->now);
+    answer_service(&t, s, w->engine.shutdown, &more, w->now);
     check_service_line(w, s, &t);
     c->room--;
     return true;
@@ -85,7 +86,7 @@ static void reply_services(struct world *w, struct client *c)
 static void reply_ready(struct world *w, struct client *c)
 {
     for (const struct service *s; (s = client_service(w, c)); client_next(c))
-        if (s->wanted && !answer_is_up(s) && !tell_service(w, c, s))
+        if (s->wanted && !answer_is_up(s, false) && !tell_service(w, c, s))
             return;
     over(c);
 }

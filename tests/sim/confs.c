@@ -48,6 +48,70 @@ static void spec_spawn(struct spec *s, struct rng *r)
     s->ready = rng_chance(r, 1, 3) ? CONF_READY_EXIT : CONF_READY_EXEC;
 }
 
+/* ---- readiness and health ---- */
+
+static msec written(const struct spec *s)
+{
+    msec sum = s->drain + (s->command ? s->command_timeout : 0) + s->grace;
+
+    for (size_t i = 0; i < s->n_then; i++)
+        sum += s->then[i].wait;
+    return sum;
+}
+
+/* Of a process, as `exit` is for what ends. */
+static int ready_of(const struct spec *s)
+{
+    return s->ready == CONF_READY_EXIT && !s->oneshot ? CONF_READY_NOTIFY : s->ready;
+}
+
+int spec_access(const struct spec *s)
+{
+    if (s->access)
+        return s->access;
+    return ready_of(s) == CONF_READY_NOTIFY || s->watchdog ? CONF_ACCESS_ALL : CONF_ACCESS_NONE;
+}
+
+static void spec_health(struct spec *s, struct rng *r)
+{
+    s->health = (struct spec_health){.every = rng_time(r, 10, 8000),
+                                     .timeout = rng_time(r, 1, 3000),
+                                     .failures = 1 + (int)rng_below(r, 4),
+                                     .then = (int)rng_below(r, CONF_THEN_COUNT)};
+    s->health.target = rng_chance(r, 1, 2) ? 1 + rng_below(r, 3) : 0;
+    s->ready_target = rng_below(r, 3);
+    s->ready_every = rng_time(r, 1, 600);
+}
+
+/* Whoever is waited for may speak; only what stays is probed and watched. */
+static void spec_fit(struct spec *s)
+{
+    if (s->access == CONF_ACCESS_NONE && ready_of(s) == CONF_READY_NOTIFY)
+        s->access = CONF_ACCESS_MAIN;
+    if (s->access == CONF_ACCESS_NONE)
+        s->watchdog = 0;
+    if (!s->oneshot)
+        return;
+    s->health.target = 0;
+    s->watchdog = 0;
+    if (s->ready != CONF_READY_EXEC)
+        s->ready = CONF_READY_EXIT;
+}
+
+static void spec_talk(struct spec *s, struct rng *r)
+{
+    static const int kinds[] = {CONF_READY_EXEC, CONF_READY_NOTIFY,  CONF_READY_NOTIFY,
+                                CONF_READY_TCP,  CONF_READY_COMMAND, CONF_READY_FD};
+
+    s->ready = s->oneshot ? s->ready : kinds[rng_below(r, ARRAY_SIZE(kinds))];
+    s->access = (int)rng_below(r, 3) ? CONF_ACCESS_ALL : (int)rng_below(r, CONF_ACCESS_ALL);
+    s->watchdog = rng_chance(r, 1, 3) ? rng_time(r, 500, 9000) : 0;
+    s->more = rng_chance(r, 1, 2) ? rng_time(r, 1, 15000) : 0;
+    spec_health(s, r);
+}
+
+/* ---- dependencies ---- */
+
 static unsigned upstream(enum shape shape, unsigned i, struct rng *r)
 {
     switch (shape) {
@@ -89,12 +153,18 @@ static void spec_random(struct config *c, unsigned i, struct rng *r)
     spec_restart(s, r);
     spec_stop(s, r);
     spec_edges(s, c, i, r);
+    if (c->talks && rng_chance(&c->talk, 3, 4))
+        spec_talk(s, &c->talk);
+    spec_fit(s);
     c->version[i] = ++versions;
 }
 
+/* Lives in which nobody says or probes anything are as they ever were. */
 void config_random(struct config *c, struct rng *r)
 {
     *c = (struct config){.n = 1 + rng_below(r, NAMES_MAX),
+                         .talks = c->talks,
+                         .talk = c->talk,
                          .shape = (enum shape)rng_below(r, SHAPE_COUNT)};
     for (unsigned i = 0; i < c->n; i++)
         if (!rng_chance(r, 1, 8))
@@ -163,6 +233,11 @@ static void edit_one(struct config *c, struct rng *r)
         drop_branch(c, i);
         break;
     }
+    if (s->present && c->talks && rng_chance(&c->talk, 1, 4))
+        spec_talk(s, &c->talk);
+    else if (s->present && c->talks && rng_chance(&c->talk, 1, 2))
+        spec_health(s, &c->talk);
+    spec_fit(s);
 }
 
 void config_edit(struct config *c, struct rng *r)
@@ -181,17 +256,32 @@ static bool same_steps(const struct spec *a, const struct spec *b)
     return true;
 }
 
+static msec longest_stop(const struct spec *s)
+{
+    return s->more ? written(s) + s->more : 0;
+}
+
+static bool same_health(const struct spec *a, const struct spec *b)
+{
+    const struct spec_health *x = &a->health, *y = &b->health;
+
+    return x->target == y->target && x->every == y->every && x->timeout == y->timeout &&
+           x->failures == y->failures && x->then == y->then && a->ready_target == b->ready_target &&
+           a->ready_every == b->ready_every && longest_stop(a) == longest_stop(b);
+}
+
 enum conf_difference spec_compare(const struct spec *a, const struct spec *b)
 {
     if (a->marker != b->marker || a->oneshot != b->oneshot || a->before != b->before ||
-        a->ready != b->ready)
+        ready_of(a) != ready_of(b) || spec_access(a) != spec_access(b) ||
+        a->watchdog != b->watchdog)
         return CONF_SPAWN;
     if (a->start != b->start || a->policy != b->policy || a->to != b->to ||
         a->timeout != b->timeout || a->delay != b->delay || a->max_delay != b->max_delay ||
         a->window != b->window || a->healthy != b->healthy || a->limit != b->limit ||
         a->drain != b->drain || a->grace != b->grace || a->command_timeout != b->command_timeout ||
         a->command != b->command || a->requires != b->requires || a->wants != b->wants ||
-        a->after != b->after || !same_steps(a, b))
+        a->after != b->after || !same_steps(a, b) || !same_health(a, b))
         return CONF_POLICY;
     return CONF_SAME;
 }
@@ -247,9 +337,36 @@ static void fill_policy(struct conf *c, const struct spec *s)
     c->stop.then = s->n_then ? calloc(s->n_then, sizeof *c->stop.then) : NULL;
     if (s->n_then)
         memcpy(c->stop.then, s->then, s->n_then * sizeof *s->then);
+    c->stop.max = longest_stop(s);
     c->requires = names(s->requires);
     c->wants = names(s->wants);
     c->after = names(s->after);
+}
+
+static char *target(unsigned number)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "127.0.0.1:%u", 1000 + number);
+    return strdup(text);
+}
+
+static void fill_health(struct conf *c, const struct spec *s)
+{
+    c->ready.on = ready_of(s);
+    c->ready.every = s->ready_every;
+    if (c->ready.on == CONF_READY_TCP)
+        c->ready.tcp = target(s->ready_target);
+    if (c->ready.on == CONF_READY_COMMAND)
+        c->ready.command = words("/bin/ready", s->ready_target);
+    c->access = spec_access(s);
+    c->watchdog = s->watchdog;
+    c->health.every = s->health.every;
+    c->health.timeout = s->health.timeout;
+    c->health.failures = s->health.failures;
+    c->health.then = s->health.then;
+    if (s->health.target)
+        c->health.tcp = target(s->health.target);
 }
 
 struct conf *spec_build(const struct spec *s, unsigned i, int version)
@@ -264,7 +381,7 @@ struct conf *spec_build(const struct spec *s, unsigned i, int version)
     c->command = words("/bin/service", s->marker);
     c->before_start = s->before ? words("/bin/before", 0) : NULL;
     c->type = s->oneshot ? CONF_ONESHOT : CONF_PROCESS;
-    c->ready.on = s->ready;
+    fill_health(c, s);
     fill_policy(c, s);
     return c;
 }

@@ -124,12 +124,11 @@ static void hear(struct world *w, struct proc *p)
     struct service *s = main_service(w, p);
     bool closed = p->executed || (p->state == PROC_ZOMBIE && !p->exec_failed);
 
-    if (closed && !p->reported && s)
+    if (closed && !p->reported && s) {
         event(w, s, EVENT_EXEC_OK, NULL);
+        probes_executed(w, s);
+    }
     p->reported = closed;
-    if (p->says_ready && !p->heard && s)
-        event(w, s, EVENT_READY, NULL);
-    p->heard = p->says_ready;
 }
 
 static void hear_all(struct world *w)
@@ -175,12 +174,44 @@ static void reap_command(struct world *w, struct proc *p, struct service *s)
     event(w, s, EVENT_COMMAND_ENDED, NULL);
 }
 
+/* Of a main process that is no child of ours only its end can be seen, not how it ended. */
+static bool has_lost_main(const struct world *w, const struct service *s)
+{
+    const struct proc *p = &w->kernel.at[s->pid];
+
+    return s->pid && !proc_lives(p) && (p->state == PROC_FREE || p->parent != TEND_PID);
+}
+
+void lose_main(struct world *w, struct service *s)
+{
+    struct engine_fact fact = {.exit = {.how = EXIT_LOST}};
+    struct persist_area area = area_of(&w->store);
+    struct persist_record old = w->store.at[s->slot];
+
+    TRACE(w, "pid %d is gone", (int)s->pid);
+    life_lost(w, s);
+    persist_exit(&area, s, &fact.exit, 0, 0);
+    written(w, s, &old);
+    crash_point(w);
+    child_remove(&w->children, s->pid);
+    w->kernel.at[s->pid].kept = false;
+    event(w, s, EVENT_EXITED, &fact);
+}
+
+static void look_at_mains(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i] && has_lost_main(w, w->engine.graph.at[i]))
+            lose_main(w, w->engine.graph.at[i]);
+}
+
 static void reap(struct world *w, struct proc *p)
 {
     const struct child *c = child_find(&w->children, p->pid);
 
     TRACE(w, "pid %d ended with %#x%s", (int)p->pid, (unsigned)p->status, c ? "" : ", a stranger");
-    if (!c) {
+    if (!c || c->kind == CHILD_FORMER) {
+        child_remove(&w->children, p->pid);
         kernel_wait(&w->kernel, p);
         return;
     }
@@ -227,6 +258,7 @@ void pump(struct world *w)
     w->again = false;
     do {
         engine_settle(&w->engine, w->now);
+        probes_follow(w);
         crash_point(w);
         if (!w->late)
             save_dirty(w);
@@ -249,7 +281,10 @@ void turn(struct world *w)
 {
     w->may_stop = UINT64_MAX;
     hear_all(w);
+    talk_hear(w);
     reap_all(w);
+    look_at_mains(w);
+    probes_answers(w);
     look_at_members(w);
     ops_due(w);
     clients_act(w);
@@ -262,6 +297,7 @@ void turn(struct world *w)
         crash_point(w);
         w->dirty = UINT64_MAX;
     }
+    probes_expire(w);
     pump(w);
     save_dirty(w);
     clients_answer(w);
@@ -281,6 +317,7 @@ void world_changed(void *self, const struct engine_change *change)
     check_taken_along(w, change);
     w->dirty |= UINT64_C(1) << change->service->slot;
     book_change(w, change);
+    probes_moved(w, change);
     history_note_death(w, change);
     history_note(w, change);
 }

@@ -55,9 +55,10 @@ static void give_start(struct kernel *k, struct proc *p, const struct spec *spec
         p->exit_at = NEVER;
     else if (p->exit_at < p->exec_at)
         p->exit_at = p->exec_at;
-    /* `on = exit` in a process stands for one that tells when it is ready */
-    if (p->role == ROLE_MAIN && !spec->oneshot && spec->ready == CONF_READY_EXIT && !hangs &&
-        !often(k, k->habits.hang))
+    if (p->role == ROLE_MAIN && !spec->oneshot &&
+        (spec->ready == CONF_READY_EXIT || spec->ready == CONF_READY_NOTIFY ||
+         spec->ready == CONF_READY_FD) &&
+        !hangs && !often(k, k->habits.hang))
         p->ready_at = p->exec_at + (often(k, k->habits.late) ? rng_time(&k->rng, 0, 8000) : 0);
     if (p->role == ROLE_PREPARE && often(k, 5)) /* which it never is */
         p->ready_at = p->exec_at;
@@ -76,6 +77,38 @@ static void give_faults(struct kernel *k, struct proc *p, msec now)
     p->careless = often(k, 30);
 }
 
+/* Some become a crowd, in which another can be the main process; some say that they are ready and
+ * die. */
+static void give_company(struct kernel *k, struct proc *p, msec now)
+{
+    struct rng *r = &k->talk;
+
+    if (rng_chance(r, 1, 3) && p->role == ROLE_MAIN && p->fork_at == NEVER) {
+        p->forks_left = 1 + rng_below(r, 2);
+        p->fork_at = now + rng_time(r, 1, 300);
+    }
+    if (p->ready_at != NEVER && rng_chance(r, 1, 8))
+        p->exit_at = p->ready_at;
+}
+
+static void give_words(struct kernel *k, struct proc *p, const struct spec *spec, msec now)
+{
+    struct rng *r = &k->talk;
+
+    if (k->calm)
+        return;
+    give_company(k, p, now);
+    if (rng_chance(r, 1, 2)) {
+        p->says_left = 1 + rng_below(r, 5);
+        p->say_at = now + (rng_chance(r, 1, 2) ? rng_time(r, 0, 400) : rng_time(r, 0, 9000));
+    }
+    if (p->role != ROLE_MAIN || !spec->watchdog || rng_chance(r, 1, 5))
+        return;
+    p->feeds_left = 1 + rng_below(r, 30);
+    p->feed_every = rng_chance(r, 3, 4) ? spec->watchdog / 2 : rng_time(r, 1, spec->watchdog);
+    p->feed_at = now + p->feed_every;
+}
+
 void habits_give(struct kernel *k, struct proc *p, const struct spec *spec, msec now)
 {
     p->manner = often(k, k->habits.deaf) ? (rng_chance(&k->rng, 1, 2) ? IS_DEAF : DIES_LATER)
@@ -84,4 +117,6 @@ void habits_give(struct kernel *k, struct proc *p, const struct spec *spec, msec
     if (p->forked)
         give_start(k, p, spec, now);
     give_faults(k, p, now);
+    if (k->talks)
+        give_words(k, p, spec, now);
 }

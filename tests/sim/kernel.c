@@ -35,7 +35,7 @@ void proc_schedule(struct kernel *k, struct proc *p)
 {
     msec own = earlier(earlier(p->exec_at, p->ready_at), earlier(p->exit_at, p->fork_at));
 
-    own = earlier(own, p->stop_at);
+    own = earlier(earlier(own, p->stop_at), earlier(p->say_at, p->feed_at));
     switch (p->state) {
     case PROC_RUNS:
         p->next = p->thaw_at ? p->thaw_at : own;
@@ -57,10 +57,11 @@ static struct proc *new_proc(struct kernel *k)
 {
     for (unsigned tried = 0; tried < k->pids; tried++) {
         k->last_pid = (unsigned)k->last_pid + 1 < k->pids ? k->last_pid + 1 : TEND_PID + 1;
-        if (k->at[k->last_pid].state == PROC_FREE) {
+        if (k->at[k->last_pid].state == PROC_FREE && !k->at[k->last_pid].kept) {
             struct proc *p = &k->at[k->last_pid];
-            *p = (struct proc){.state = PROC_RUNS, .pid = k->last_pid};
+            *p = (struct proc){.state = PROC_RUNS, .pid = k->last_pid, .birth = ++k->births};
             p->next = p->exec_at = p->ready_at = p->exit_at = p->fork_at = p->stop_at = NEVER;
+            p->say_at = p->feed_at = NEVER;
             return p;
         }
     }
@@ -120,6 +121,8 @@ void kernel_wait(struct kernel *k, struct proc *p)
 
 static void act_on_signal(struct kernel *k, struct proc *p, int signal, msec now)
 {
+    if (k->talks && !k->calm && rng_chance(&k->talk, 1, 3))
+        proc_answers(k, p);
     switch (p->manner) {
     case DIES_AT_ONCE:
         die(k, p, signal, now);
@@ -190,6 +193,8 @@ static void exec_now(struct kernel *k, struct proc *p, msec now)
         return;
     }
     p->executed = true;
+    if (k->calm && k->talks && p->role == ROLE_MAIN) /* else there is no rest */
+        proc_says(k, p, SAYS_WATCHDOG, 0);
 }
 
 static void thaw(struct kernel *k, struct proc *p, msec now)
@@ -198,7 +203,9 @@ static void thaw(struct kernel *k, struct proc *p, msec now)
 
     p->thaw_at = 0;
     if (p->doomed && p->ready_at <= now) /* it hung in the call that says so */
-        p->says_ready = true;
+        proc_says(k, p, SAYS_READY, 0);
+    if (p->doomed && p->say_at <= now)
+        proc_talks(k, p, now);
     if (p->doomed) {
         die(k, p, SIGKILL, now);
     } else if (poked) {
@@ -215,8 +222,12 @@ static void step(struct kernel *k, struct proc *p, msec now)
         exec_now(k, p, now);
     } else if (p->ready_at <= now) {
         p->ready_at = rng_chance(&k->rng, 1, 3) ? now + rng_time(&k->rng, 1, 2000) : NEVER;
-        p->says_ready = true;
-        p->heard = false;
+        proc_says(k, p, SAYS_READY, 0);
+    } else if (p->say_at <= now) {
+        proc_talks(k, p, now);
+    } else if (p->feed_at <= now) {
+        p->feed_at = --p->feeds_left ? now + p->feed_every : NEVER;
+        proc_says(k, p, SAYS_ALIVE, 0);
     } else if (p->fork_at <= now) {
         have_child(k, p, now);
     } else if (p->stop_at <= now) {
@@ -258,9 +269,11 @@ void kernel_calm(struct kernel *k, msec now)
         if (!proc_lives(p))
             continue;
         p->forks_left = 0;
-        p->fork_at = p->stop_at = NEVER;
+        p->fork_at = p->stop_at = p->say_at = p->feed_at = NEVER;
         if (p->thaw_at)
             p->thaw_at = now;
+        if (k->talks && p->role != ROLE_COMMAND)
+            proc_says(k, p, SAYS_WATCHDOG, 0);
         if (p->role == ROLE_MEMBER) {
             p->state = PROC_RUNS;
             p->exit_at = now;

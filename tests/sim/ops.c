@@ -100,6 +100,7 @@ static void load_without_memory(struct world *w, const struct config *next)
         check_foretold(w);
         book_reload(w);
         clients_wished(w);
+        probes_reconfigured(w);
     }
     TRACE(w, "operator: load, %s memory", result ? "no" : "enough");
     conf_set_free(set);
@@ -120,6 +121,7 @@ static void load(struct world *w, const struct config *next)
     check_foretold(w);
     book_reload(w);
     clients_wished(w);
+    probes_reconfigured(w);
     conf_set_free(set);
 }
 

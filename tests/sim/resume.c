@@ -34,6 +34,7 @@ static void downtime(struct world *w, const struct memory *m)
     w->crashes++;
     w->now += lost;
     w->lost += lost;
+    w->lost_ever += lost;
     w->late_now += lost;
     kernel_run(&w->kernel, w->now);
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
@@ -102,10 +103,17 @@ static bool is_recorded(const struct world *w, const struct memory *m, pid_t pid
     return false;
 }
 
+/* It was known by its number and the time of its birth. */
+static bool is_held(const struct world *w, pid_t pid)
+{
+    return w->kernel.at[pid].kept && proc_lives(&w->kernel.at[pid]);
+}
+
 static pid_t find_unrecorded(const struct world *w, const struct memory *m)
 {
     for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++)
-        if (w->kernel.at[pid].forked && is_child(w, (pid_t)pid) && !is_recorded(w, m, (pid_t)pid))
+        if (w->kernel.at[pid].forked && is_child(w, (pid_t)pid) && !w->kernel.at[pid].former &&
+            !is_recorded(w, m, (pid_t)pid))
             return (pid_t)pid;
     return 0;
 }
@@ -123,8 +131,8 @@ static void reap_ended(struct world *w, const struct persist_record *r)
 static void reconcile(struct world *w, const struct memory *m, struct service *s)
 {
     const struct persist_record *r = m->record[s->slot];
-    struct persist_world world = {.pid_is_ours = is_child(w, r->pid),
-                                  .command_is_ours = is_child(w, r->command)};
+    bool ours = is_child(w, r->pid) || is_held(w, r->pid);
+    struct persist_world world = {.pid_is_ours = ours, .command_is_ours = is_child(w, r->command)};
 
     if (persist_forking(s)) {
         world.unrecorded = find_unrecorded(w, m);
@@ -134,13 +142,35 @@ static void reconcile(struct world *w, const struct memory *m, struct service *s
             w->book[s->slot].leader = world.unrecorded;
     }
     reap_ended(w, r);
-    if (r->pid && (!is_child(w, r->pid) || !names(w, r, r->pid)))
+    if (r->pid && (!ours || !names(w, r, r->pid)))
         book_event(w, s, EVENT_EXITED);
     persist_resume(&w->engine, s, r, &world, w->now);
     if (s->pid)
         child_add(&w->children, s->pid, CHILD_MAIN, s);
+    else
+        w->kernel.at[r->pid].kept = false;
     if (s->command)
         child_add(&w->children, s->command, CHILD_COMMAND, s);
+}
+
+/* Those who were main processes, and those that are and are no children of ours: by the records,
+ * which may be older than what was done last. */
+static void restore_kept(struct world *w, const struct memory *m)
+{
+    bool main[PIDS_MAX] = {false};
+
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (m->record[i])
+            main[m->record[i]->pid] = true;
+    for (unsigned pid = TEND_PID + 1; pid < w->kernel.pids; pid++) {
+        struct proc *p = &w->kernel.at[pid];
+        p->former = p->former && !main[pid];
+        p->kept = p->kept && main[pid];
+        if (p->former && p->state != PROC_FREE) {
+            child_reserve(&w->children);
+            child_add(&w->children, p->pid, CHILD_FORMER, book_service(w, p->owner));
+        }
+    }
 }
 
 /* The end of a report can be read once more. */
@@ -154,6 +184,7 @@ static void restore_all(struct world *w, struct memory *m, size_t slots)
 {
     for (unsigned i = 0; i < slots; i++)
         restore(w, m, i);
+    restore_kept(w, m);
     graph_link(&w->engine.graph);
     for (size_t i = 0; i < w->engine.graph.n; i++)
         engine_adopt(&w->engine, w->engine.graph.at[i], w->now);
@@ -188,6 +219,9 @@ void world_resume(struct world *w)
     w->gone_by = w->kill_at = NEVER;
     w->may_stop = UINT64_MAX;
     restore_all(w, m, slots);
+    probes_resume(w);
+    if (rng_chance(&w->talk, 1, 2))
+        w->kernel.n_said = 0;
     if (w->kept_gone_by != NEVER) {
         engine_limit(&w->engine, w->now, w->kept_gone_by);
         check_limit(w);

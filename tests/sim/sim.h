@@ -7,6 +7,8 @@
  *   confs.c    random configs and random edits of them
  *   driver.c   one wake-up, in the order of the real driver
  *   act.c      the actions, as the real driver does them
+ *   talk.c     what processes say of their services, and what the driver makes of it
+ *   probes.c   how services are probed, and their watchdogs, as act_probe.c has it around health.c
  *   resume.c   a crash of tend at any point, and what it makes of its records afterwards
  *   ops.c      what operators ask for
  *   clients.c  what clients of the control socket ask for (clients_ask.c), are told, and wait for
@@ -15,7 +17,7 @@
  *              those of each turn, check_plan.c those of the plan and the deadline,
  *              check_reload.c those of the plan of a load, check_clients.c those of requests and
  *              answers, check_waits.c those of waits, check_history.c those of lives that are over
- *              and of events
+ *              and of events, check_talk.c and check_health.c those of readiness and health
  *   trace.c    what happened, for people; the coverage
  *   main.c     lives and arguments */
 #ifndef TEND_SIM_H
@@ -24,6 +26,7 @@
 #include <setjmp.h>
 
 #include "tend/child.h"
+#include "tend/health.h"
 #include "tend/history.h"
 #include "tend/persist.h"
 
@@ -38,6 +41,12 @@ msec rng_time(struct rng *, msec low, msec high);
 
 /* ---- configs ---- */
 enum { NAMES_MAX = 12, STEPS_MAX = 3 };
+/* Whom its health is asked of; each change of that is another target. */
+struct spec_health {
+    unsigned target; /* 0: nobody */
+    msec every, timeout;
+    int failures, then;
+};
 /* One service as the simulator writes it; a conf is made from it. */
 struct spec {
     bool present;
@@ -45,6 +54,8 @@ struct spec {
     unsigned marker;
     bool oneshot, before;
     int ready;
+    int access; /* enum conf_access */
+    msec watchdog;
     /* a change of these does not */
     int start, policy, to;
     msec timeout, delay, max_delay, window, healthy;
@@ -53,11 +64,17 @@ struct spec {
     struct conf_step then[STEPS_MAX];
     size_t n_then;
     bool command;
+    msec more; /* stop.max, less what is written; 0: it is not set */
+    unsigned ready_target;
+    msec ready_every;
+    struct spec_health health;
     unsigned requires, wants, after; /* sets of names: bit i is service i, lower ones only */
 };
 enum shape { SHAPE_CHAIN, SHAPE_DIAMOND, SHAPE_WIDE, SHAPE_RANDOM, SHAPE_COUNT };
 struct config {
     unsigned n; /* names in use */
+    bool talks; /* notify, probes and watchdogs are used */
+    struct rng talk;
     enum shape shape;
     struct spec at[NAMES_MAX];
     int version[NAMES_MAX]; /* of the spec; a conf carries it as its line */
@@ -68,19 +85,42 @@ void config_edit(struct config *, struct rng *);
 struct conf_set *config_build(const struct config *);
 struct conf *spec_build(const struct spec *, unsigned i, int version);
 enum conf_difference spec_compare(const struct spec *, const struct spec *);
+/* Whose messages count: enum conf_access. */
+int spec_access(const struct spec *);
 /* The index of "s7". */
 unsigned name_index(const char *name);
 
 /* ---- kernel ---- */
-enum { PIDS_MAX = 160, TEND_PID = 1 };
+enum { PIDS_MAX = 160, TEND_PID = 1, MESSAGES_MAX = 256 };
 enum proc_state { PROC_FREE, PROC_RUNS, PROC_STOPPED, PROC_ZOMBIE };
 enum proc_role { ROLE_MAIN, ROLE_PREPARE, ROLE_COMMAND, ROLE_MEMBER, ROLE_COUNT };
 enum proc_manner { DIES_AT_ONCE, DIES_WELL, DIES_LATER, IS_DEAF, MANNER_COUNT };
+
+/* What a process says to the socket of its service. */
+enum word {
+    SAYS_READY,
+    SAYS_MAIN,
+    SAYS_EXTEND,
+    SAYS_LEAVING,
+    SAYS_ALIVE,
+    SAYS_WATCHDOG,
+    SAYS_TRIGGER,
+    WORD_COUNT
+};
+struct message {
+    enum word word;
+    unsigned owner;
+    uint32_t life;
+    pid_t pid;
+    uint64_t birth;
+    msec value;
+};
 
 struct proc {
     enum proc_state state;
     enum proc_role role;
     pid_t pid, parent;
+    uint64_t birth; /* no two processes have the same */
     unsigned owner; /* the truth: for which record of the book, 0: none */
     uint32_t life;  /* and in which generation of it */
     bool forked;    /* by tend; else it came to tend as an orphan, or has another parent */
@@ -88,13 +128,16 @@ struct proc {
     int status;     /* of a zombie */
     msec visible;   /* a zombie can be waited for from here on */
     msec next;      /* earliest of the following */
-    msec exec_at, ready_at, exit_at, fork_at, stop_at, thaw_at;
+    msec exec_at, ready_at, exit_at, fork_at, stop_at, thaw_at, say_at, feed_at;
+    msec feed_every;
+    unsigned says_left, feeds_left;
     int exec_error;
     int exit_status;
     unsigned forks_left;
     enum proc_manner manner;
     bool executed, exec_failed, reported; /* reported: tend has read it */
-    bool says_ready, heard;
+    bool former;                          /* was the main process, and is a child of tend */
+    bool kept;     /* tend has a descriptor of it: the pid is not used again that soon */
     bool careless; /* does not wait for its children */
     bool doomed;   /* KILL waits for it to thaw */
     bool poked;    /* a signal waits for it to run again */
@@ -118,6 +161,11 @@ struct kernel {
     msec zombie_delay;
     msec next; /* nothing happens before */
     unsigned forks, waits;
+    bool talks;
+    struct rng talk;
+    uint64_t births;
+    struct message said[MESSAGES_MAX]; /* and not yet read */
+    unsigned n_said;
 };
 enum { FORK_ERRORS = 5 };
 extern const int fork_errors[FORK_ERRORS];
@@ -137,6 +185,9 @@ void proc_schedule(struct kernel *, struct proc *);
 /* Chooses what a new process will do. */
 void habits_random(struct habits *, struct rng *);
 void habits_give(struct kernel *, struct proc *, const struct spec *, msec now);
+void proc_says(struct kernel *, const struct proc *, enum word, msec value);
+void proc_talks(struct kernel *, struct proc *, msec now);
+void proc_answers(struct kernel *, const struct proc *);
 
 /* ---- the book: what must hold of each record, kept apart from the engine ---- */
 enum { SLOTS = 64, TURN_ENDLESS = 400 };
@@ -160,6 +211,9 @@ struct book {
     unsigned died_in; /* the turn in which it did */
     pid_t leader;     /* the last main process */
     bool quiet;       /* it began with QUIET */
+    bool alone;       /* it began with the end of its main process, or by itself */
+    bool leaving;     /* it began by itself */
+    msec lost;        /* lost before it */
     bool drains;      /* was ready when it began */
     msec began, last_signal;
     unsigned excuses;         /* crashes of ours since then: a signal may have been sent twice */
@@ -173,6 +227,9 @@ struct book {
     msec delay;
     msec recent[TRIES_KEPT]; /* newest last */
     unsigned n_recent;
+    /* what makes it ready, and what faults it has */
+    uint32_t said_ready; /* the life of which somebody has said so, or answered a probe */
+    bool faulty;         /* a FAULT is due */
 };
 
 /* What outlives a crash of tend. */
@@ -191,7 +248,27 @@ struct life {
     pid_t pid;    /* 0: none */
     msec began, ended;
     bool over, prepared, killed;
+    bool lost; /* how it ended, nobody can tell */
     int status, error;
+};
+/* How a service is probed. */
+struct checkup {
+    struct health health;
+    msec answer_at; /* NEVER: none is under way, or none will come */
+    bool answers_well;
+    msec lingers; /* until then the command of the last probe is there */
+};
+/* The same, as it should be. */
+struct sound {
+    bool on, runs, told; /* runs: it is ready; told: of a fault, which ends it */
+    bool asked, probing; /* about its readiness, or its health */
+    msec since, due;     /* begin and end of the pause, or of the probe under way */
+    msec pause;          /* the last one of readiness */
+    unsigned ill;        /* answers in a row */
+    bool marked;
+    unsigned target;
+    msec watchdog, fed_by;
+    bool own_watchdog;
 };
 struct kept_deaths {
     unsigned n;
@@ -211,6 +288,11 @@ struct world {
     struct history history;
     struct history_deaths deaths;
     struct life lives[SLOTS];
+    struct checkup checkups[SLOTS];
+    struct sound sounds[SLOTS];
+    uint64_t moved; /* slots whose state has changed */
+    struct rng talk;
+    unsigned ill; /* percent of the answers */
     struct kept_deaths kept_deaths;
     struct clients *clients; /* NULL: none in this life */
     struct store store;
@@ -236,7 +318,8 @@ struct world {
     uint64_t may_stop;      /* slots that levels may stop in this turn */
     jmp_buf crashed;
     unsigned turns, turns_now, crashes;
-    msec lost;     /* time lost by crashes and lateness since the shutdown began */
+    msec lost; /* time lost by crashes and lateness since the shutdown began */
+    msec lost_ever;
     msec late_now; /* and before this turn */
     bool excused;  /* that the deadline comes before all waits are over: see check_waived */
     bool waived;   /* it came, and some were left */
@@ -261,6 +344,24 @@ static inline uint64_t stop_step(const struct service *s)
 }
 void world_changed(void *self, const struct engine_change *);
 void world_resume(struct world *);
+void lose_main(struct world *, struct service *);
+
+/* ---- what services say, and how they are probed ---- */
+void talk_hear(struct world *);
+bool talk_print(void);
+void probes_off(struct world *, const struct service *);
+void probes_executed(struct world *, struct service *);
+void probes_moved(struct world *, const struct engine_change *);
+void probes_follow(struct world *);
+void probes_reconfigured(struct world *);
+void probes_resume(struct world *);
+void probes_answers(struct world *);
+void probes_expire(struct world *);
+void probes_fed(struct world *, struct service *);
+void probes_watchdog(struct world *, struct service *, msec interval);
+void probes_trigger(struct world *, struct service *);
+msec probes_next(const struct world *);
+bool probes_print(void);
 
 /* ---- what operators do ---- */
 void ops_due(struct world *);
@@ -312,7 +413,9 @@ msec check_bound(const struct world *);
 void check_kept(const struct world *);
 void check_limit(struct world *);
 void check_step(struct world *, const struct service *, enum service_state from, unsigned step,
-                enum engine_event);
+                enum engine_event, msec wait);
+void check_stretch(const struct world *, const struct service *);
+msec stop_most(const struct spec *);
 void check_until(const struct world *, const struct service *);
 void check_waived(const struct world *);
 void check_order(struct world *);
@@ -327,9 +430,30 @@ void check_clients_end(struct world *);
 void check_rests(struct world *, const struct service *); /* before it starts */
 void life_begins(struct world *, const struct service *, pid_t);
 void life_ends(struct world *, const struct service *, const struct proc *);
+void life_renamed(struct world *, const struct service *, pid_t);
+void life_lost(struct world *, const struct service *);
 void lives_excuse(struct world *);
 void check_deaths(struct world *);
 void check_lives_end(struct world *);
+
+/* ---- check_talk.c ---- */
+void check_ready(const struct world *, const struct service *);
+void check_main(const struct world *, const struct service *, pid_t before, pid_t named, bool may);
+void check_followed(const struct world *, const struct engine_change *);
+
+/* ---- check_health.c ---- */
+void sound_off(struct world *, const struct service *);
+void sound_starting(struct world *, const struct service *);
+void sound_running(struct world *, const struct service *);
+void sound_changed(struct world *, const struct service *);
+void sound_due(struct world *, const struct service *, enum health_due, enum health_verdict);
+void sound_begun(struct world *, const struct service *);
+void sound_skipped(struct world *, const struct service *);
+void sound_answered(struct world *, const struct service *, bool well, enum health_verdict);
+void sound_fed(struct world *, const struct service *);
+void sound_watchdog(struct world *, const struct service *, msec interval);
+void check_fault(struct world *, const struct service *);
+void check_sound(const struct world *, const struct service *);
 
 /* ---- telling ---- */
 extern int allocations_left; /* until all fail, -1: none fails */

@@ -95,7 +95,7 @@ void __wrap_engine_event(struct engine *e, struct service *s, enum engine_event 
     events++;
     __real_engine_event(e, s, event, now, fact);
     if (e->self)
-        check_step(e->self, s, from, step, event);
+        check_step(e->self, s, from, step, event, fact ? fact->wait : 0);
 }
 
 uint64_t coverage_events(void)

@@ -18,13 +18,18 @@ static struct text empty(void)
     return (struct text){buf, 0, sizeof buf};
 }
 
-static void expect_service(const char *name, const char *line)
+static void expect_more(const char *name, const struct answer_more *more, const char *line)
 {
     struct text t = empty();
 
-    answer_service(&t, get(name), d.e.shutdown, "exec", d.now);
+    answer_service(&t, get(name), d.e.shutdown, more, d.now);
     assert_string_equal(buf, line);
     assert_int_equal(t.n, strlen(buf));
+}
+
+static void expect_service(const char *name, const char *line)
+{
+    expect_more(name, &(struct answer_more){.step = "exec"}, line);
 }
 
 static void expect_reached(const char *name, enum request_goal goal, enum answer_reached expected,
@@ -189,6 +194,65 @@ static void test_changed(void **state)
                           "again=1 changed=1 pid=100 cause=restart next=10000\n");
 }
 
+#define WEB "service name=web type=process start=auto state=running ready=1 wanted=1 pid=100"
+
+static void test_what_it_says(void **state)
+{
+    struct conf *c = service("web");
+
+    (void)state;
+    c->description = strdup("front end");
+    RELOAD(c);
+    expect_more("web", &(struct answer_more){0}, WEB " description=front\\x20end\n");
+    expect_more("web", &(struct answer_more){.status = ""}, WEB " description=front\\x20end\n");
+    expect_more(
+        "web",
+        &(struct answer_more){
+            .status = "3 of 5, \xc3\xa9 \\x0a", .error = 111, .reloading = true, .watchdog = 10000},
+        WEB " description=front\\x20end status=3\\x20of\\x205,\\x20\\xc3\\xa9\\x20\\x5cx0a "
+            "notify_errno=111 reloading=1 watchdog=10000\n");
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    RELOAD(service("web"));
+    expect_more("web", &(struct answer_more){.unhealthy = true, .failures = 3}, WEB "\n");
+    expect_more("web", &(struct answer_more){.probed = true}, WEB " health=well\n");
+    expect_more("web",
+                &(struct answer_more){.probed = true, .failures = 2, .fault = "HTTP status 503"},
+                WEB " health=failing health_failures=2 health_fault=HTTP\\x20status\\x20503\n");
+    expect_more(
+        "web",
+        &(struct answer_more){.probed = true, .unhealthy = true, .failures = 3, .fault = "exit 1"},
+        WEB " health=unhealthy health_failures=3 health_fault=exit\\x201\n");
+    expect_more("web", &(struct answer_more){.fault = "connection refused"},
+                WEB " health_fault=connection\\x20refused\n");
+}
+
+static void test_ready_on(void **state)
+{
+    struct conf *c = service("web");
+
+    (void)state;
+    RELOAD(c);
+    c->ready.fd = 5;
+    c->ready.on = CONF_READY_NOTIFY;
+    expect_service("web", WEB " ready_on=notify\n");
+    c->ready.on = CONF_READY_FD;
+    expect_service("web", WEB " ready_on=fd ready_fd=5\n");
+    c->ready.on = CONF_READY_COMMAND;
+    expect_service("web", WEB " ready_on=command\n");
+    c->ready.tcp = strdup("[::1]:5432");
+    c->ready.local = strdup("@a b");
+    c->ready.on = CONF_READY_TCP;
+    expect_service("web", WEB " ready_on=tcp ready_at=[::1]:5432\n");
+    c->ready.on = CONF_READY_UNIX;
+    expect_service("web", WEB " ready_on=unix ready_at=@a\\x20b\n");
+    c->ready.on = CONF_READY_EXEC;
+    expect_service("web", WEB "\n");
+}
+
 /* A fork is dated by the end of its millisecond. */
 static void test_times_are_never_negative(void **state)
 {
@@ -216,6 +280,9 @@ static void set_long(char *to, size_t n, char c)
 static void test_longest_service(void **state)
 {
     char name[CONF_NAME_MAX + 1], other[CONF_NAME_MAX + 1], description[201];
+    char status[257], fault[64], local[108];
+    struct answer_more more = {"process group", status, INT32_MIN,    true, true, true,
+                               UINT32_MAX,      fault,  CONF_TIME_MAX};
     struct conf *c, *old;
     struct service *s;
 
@@ -231,6 +298,11 @@ static void test_longest_service(void **state)
     old->restart.limit = 1000000;
     old->restart.window = CONF_TIME_MAX;
     RELOAD(old, manual(service(other)));
+    set_long(status, sizeof status - 1, '\xff');
+    set_long(fault, sizeof fault - 1, '\xff');
+    set_long(local, sizeof local - 1, '\xff');
+    old->ready.on = CONF_READY_UNIX;
+    old->ready.local = strdup(local);
     s = get(name);
     c = service(name);
     s->next_conf = c;
@@ -246,9 +318,9 @@ static void test_longest_service(void **state)
             struct text t = empty();
             s->state = (enum service_state)i;
             s->cause = (enum service_cause)cause;
-            answer_service(&t, s, false, "process group", INT64_MAX / 2);
+            answer_service(&t, s, false, &more, INT64_MAX / 2);
             assert_int_equal(t.n, strlen(buf));
-            assert_true(t.n > 1100 && t.n < ANSWER_MAX - 1);
+            assert_in_range(t.n, 2800, ANSWER_MAX - 200);
             assert_int_equal(strcspn(buf, "\n"), t.n - 1);
             if (s->state == SERVICE_PENDING)
                 assert_non_null(strstr(buf, " in_vain=1 "));
@@ -374,6 +446,25 @@ static void test_records(void **state)
     answer_record(&t, &r);
     assert_memory_equal(buf, "death seq=7 at=81234 ", 21);
     assert_int_equal(buf[t.n - 1], '\n');
+}
+
+/* What a service says is escaped once more: a client gets it back as it is. */
+static void test_notes(void **state)
+{
+    struct history_record r = {
+        .sequence = 7, .at = 5, .kind = HISTORY_STATUS, .name = "web", .what = "a \\x1b \xc3\xa9"};
+    struct text t = empty();
+
+    (void)state;
+    answer_record(&t, &r);
+    assert_string_equal(buf, "event seq=7 at=5 kind=status service=web "
+                             "what=a\\x20\\x5cx1b\\x20\\xc3\\xa9 "
+                             "text=web: says: a \\x5cx1b \\xc3\\xa9\n");
+    r.kind = HISTORY_HEALTH;
+    r.what[0] = '\0';
+    t = empty();
+    answer_record(&t, &r);
+    assert_string_equal(buf, "event seq=7 at=5 kind=health service=web text=web: healthy again\n");
 }
 
 static void test_longest_record(void **state)
@@ -640,16 +731,17 @@ static void test_up(void **state)
     d.silent = true;
     RELOAD(service("web"), once(service("done")), oneshot("job", CONF_NEVER_AGAIN),
            manual(service("manual")), once(service("failed")));
-    assert_false(answer_is_up(get("web")));
-    assert_false(answer_is_up(get("manual")));
+    assert_false(answer_is_up(get("web"), false));
+    assert_false(answer_is_up(get("manual"), false));
     tell("web", EVENT_EXEC_OK);
-    assert_true(answer_is_up(get("web")));
+    assert_true(answer_is_up(get("web"), false));
+    assert_false(answer_is_up(get("web"), true));
     leave("done", 0);
     leave("job", 0);
     leave("failed", 1);
-    assert_true(answer_is_up(get("done")));
-    assert_true(answer_is_up(get("job")));
-    assert_false(answer_is_up(get("failed")));
+    assert_true(answer_is_up(get("done"), false));
+    assert_true(answer_is_up(get("job"), false));
+    assert_false(answer_is_up(get("failed"), false));
 }
 
 int main(void)
@@ -662,6 +754,9 @@ int main(void)
         TEST(test_failed_without_limit),
         TEST(test_no_fork),
         TEST(test_changed),
+        TEST(test_what_it_says),
+        TEST(test_health),
+        TEST(test_ready_on),
         TEST(test_times_are_never_negative),
         TEST(test_longest_service),
         TEST(test_waits_to_start),
@@ -671,6 +766,7 @@ int main(void)
         TEST(test_waits_for_its_predecessor),
         TEST(test_edges),
         TEST(test_records),
+        TEST(test_notes),
         TEST(test_longest_record),
         TEST(test_ready),
         TEST(test_never_ready),

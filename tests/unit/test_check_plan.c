@@ -51,6 +51,10 @@ static struct conf *pick_conf(size_t i)
         for (size_t k = 0; k < c->stop.n_then; k++)
             c->stop.then[k] = (struct conf_step){SIGINT, pick_time()};
     }
+    if (pick(4) == 0) { /* nobody asks for it */
+        c->access = CONF_ACCESS_ALL;
+        c->stop.max = plan_steps(c, STEP_DRAIN) + pick_time();
+    }
     return c;
 }
 
@@ -213,12 +217,39 @@ static void test_edge(void **state)
     conf_free(confs[0]);
 }
 
+/* Its worst case is what it may ask for; its steps are those that are written. */
+static void test_stretched(void **state)
+{
+    struct conf *confs[] = {service("db"), needs("web", "db")};
+    struct conf_set set = {.supervisor = {.grace = 1000}, .at = confs, .n = ARRAY_SIZE(confs)};
+    struct check_plan plan;
+
+    (void)state;
+    confs[0]->access = CONF_ACCESS_ALL;
+    confs[0]->stop.max = 60000;
+    assert_int_equal(check_plan_make(&plan, &set, 40000), 0);
+    assert_int_equal(plan.shutdown.at[0].time, 65000);
+    assert_int_equal(plan.shutdown.at[1].time, 15000);
+    expect_chain(&plan, &plan.stop, 80000, "web db");
+    assert_int_equal(plan.worst, 80000 + 6000);
+    assert_int_equal(plan.too_long, 46000);
+    assert_int_equal(plan.first_step[1], 1);
+    for (size_t i = 0; i < 2; i++) { /* nobody's wait is cut for what is not asked for */
+        assert_int_equal(plan.steps[i].wait, 10000);
+        assert_int_equal(plan.steps[i].left, 10000);
+    }
+    check_plan_free(&plan);
+    for (size_t i = 0; i < set.n; i++)
+        conf_free(confs[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_as_the_engine_does),
         TEST(test_who_starts),
         TEST(test_edge),
+        TEST(test_stretched),
     };
 
     return cmocka_run_group_tests_name("check-plan", tests, NULL, NULL);

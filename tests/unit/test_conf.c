@@ -88,6 +88,19 @@ static void test_defaults(void **state)
     assert_false(conf->main || conf->no_new_privs || conf->nice_set || conf->oom_score_adj_set);
     assert_int_equal(conf->umask, 022);
     assert_int_equal(conf->ready.timeout, 90000);
+    assert_int_equal(conf->ready.on, CONF_READY_DEFAULT);
+    assert_int_equal(conf->ready.fd, 3);
+    assert_false(conf->ready_fd_set);
+    assert_int_equal(conf->ready.command_timeout, 10000);
+    assert_int_equal(conf->ready.every, 500);
+    assert_int_equal(conf->access, CONF_ACCESS_DEFAULT);
+    assert_false(conf_wants_notify(conf)); /* a command in command mode is never finished */
+    assert_int_equal(conf->watchdog, 0);
+    assert_int_equal(conf->watchdog_signal, 6);
+    assert_int_equal(conf->health.every, 10000);
+    assert_int_equal(conf->health.timeout, 2000);
+    assert_int_equal(conf->health.failures, 3);
+    assert_int_equal(conf->health.then, CONF_THEN_RESTART);
     assert_int_equal(conf->restart.delay, 100);
     assert_int_equal(conf->restart.max_delay, 30000);
     assert_int_equal(conf->restart.limit, 5);
@@ -98,6 +111,7 @@ static void test_defaults(void **state)
     assert_true(conf->stop.grace == NEVER);
     assert_int_equal(conf->stop.command_timeout, 10000);
     assert_int_equal(conf->stop.to, CONF_TO_GROUP);
+    assert_int_equal(conf->stop.max, 0);
     assert_int_equal(conf->reload.signal, 1);
     assert_null(conf->reload.command);
     assert_int_equal(conf->reload.command_timeout, 10000);
@@ -111,6 +125,8 @@ static void test_defaults(void **state)
     conf_finish(conf, &supervisor);
     assert_int_equal(conf->stop.grace, 9000);
     assert_int_equal(conf->ready.on, CONF_READY_EXEC);
+    assert_int_equal(conf->access, CONF_ACCESS_NONE);
+    assert_false(conf_wants_notify(conf) || conf_has_health(conf));
     assert_int_equal(conf->restart.policy, CONF_ALWAYS);
     conf_free(conf);
     conf_supervisor_init(&ours);
@@ -238,6 +254,8 @@ static void test_rules(void **state)
     expect_rule("reload", "signal", "KILL", 1);
     expect_rule("reload", "signal", "STOP", 1);
     expect_rule("reload", "signal", "USR1", 0);
+    expect_rule("reload", "on", "notify", 1);
+    expect_rule("reload", "on", "sent", 0);
     expect_rule("", "requires", "db", 0);
     expect_rule("", "wants", "a b", 1);
     expect_rule("", "environment", "=x", 1);
@@ -261,6 +279,116 @@ static void test_oneshot_has_no_reload(void **state)
     set(conf, key_of("reload", "command"), "x");
     assert_int_equal(conf_check(conf, NULL, NULL), 1);
     set(conf, key_of("", "type"), "process");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_free(conf);
+}
+
+static void test_reload_is_answered_by_who_may_notify(void **state)
+{
+    struct conf *conf = conf_good();
+
+    (void)state;
+    set(conf, key_of("reload", "on"), "notify");
+    assert_int_equal(conf_check(conf, NULL, NULL), 1);
+    set(conf, key_of("notify", "access"), "main");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_finish(conf, &supervisor);
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_free(conf);
+    conf = conf_good();
+    set(conf, key_of("reload", "on"), "notify");
+    set(conf, key_of("ready", "on"), "notify");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_free(conf);
+}
+
+/* What makes it ready follows from what is written, and whose messages count from that. */
+static void expect_finished(const char *section, const char *name, const char *word,
+                            enum conf_ready on, enum conf_access access)
+{
+    struct conf *conf = conf_good();
+
+    if (name != NULL)
+        assert_int_equal(set(conf, key_of(section, name), word), 0);
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_finish(conf, &supervisor);
+    assert_int_equal(conf->ready.on, on);
+    assert_int_equal(conf->access, access);
+    assert_int_equal(conf_wants_notify(conf), access != CONF_ACCESS_NONE);
+    assert_int_equal(conf->ready_fd_set, on == CONF_READY_FD);
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_free(conf);
+}
+
+static void test_finished(void **state)
+{
+    (void)state;
+    expect_finished("", NULL, NULL, CONF_READY_EXEC, CONF_ACCESS_NONE);
+    expect_finished("ready", "on", "notify", CONF_READY_NOTIFY, CONF_ACCESS_ALL);
+    expect_finished("ready", "on", "fd", CONF_READY_FD, CONF_ACCESS_NONE);
+    expect_finished("ready", "fd", "3", CONF_READY_FD, CONF_ACCESS_NONE);
+    expect_finished("ready", "tcp", "127.0.0.1:1", CONF_READY_TCP, CONF_ACCESS_NONE);
+    expect_finished("ready", "unix", "@x", CONF_READY_UNIX, CONF_ACCESS_NONE);
+    expect_finished("ready", "command", "x", CONF_READY_COMMAND, CONF_ACCESS_NONE);
+    expect_finished("", "watchdog", "1s", CONF_READY_EXEC, CONF_ACCESS_ALL);
+    expect_finished("notify", "access", "main", CONF_READY_EXEC, CONF_ACCESS_MAIN);
+    expect_finished("notify", "access", "none", CONF_READY_EXEC, CONF_ACCESS_NONE);
+    expect_finished("health", "command", "x", CONF_READY_EXEC, CONF_ACCESS_NONE);
+}
+
+/* Written or not: the same descriptor is no change. */
+static void test_default_descriptor(void **state)
+{
+    struct conf *a = conf_good(), *b = conf_good();
+    const struct conf_key *key = NULL;
+
+    (void)state;
+    set(a, key_of("ready", "on"), "fd");
+    set(b, key_of("ready", "fd"), "3");
+    conf_finish(a, &supervisor);
+    conf_finish(b, &supervisor);
+    assert_int_equal(conf_compare(a, b, &key), CONF_SAME);
+    conf_free(a);
+    conf_free(b);
+}
+
+static void test_has_health(void **state)
+{
+    static const char *const keys[] = {"command", "tcp", "unix", "http"};
+    static const char *const words[] = {"x", "[::1]:1", "/x", "http://[::1]"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        struct conf *conf = conf_good();
+        set(conf, key_of("health", keys[i]), words[i]);
+        assert_true(conf_has_health(conf));
+        if (i > 0) {
+            set(conf, key_of("health", keys[i]), "");
+            assert_false(conf_has_health(conf));
+        }
+        conf_free(conf);
+    }
+}
+
+/* All that a stop may take; before conf_finish the supervisor's grace is unknown. */
+static void test_stop_max(void **state)
+{
+    struct conf *conf = conf_good();
+    struct broken broken = {0};
+
+    (void)state;
+    set(conf, key_of("stop", "drain"), "1s");
+    set(conf, key_of("stop", "command"), "x");
+    set(conf, key_of("stop", "then"), "INT 2s");
+    set(conf, key_of("stop", "max"), "21999ms");
+    assert_int_equal(conf_check(conf, NULL, NULL), 0);
+    conf_finish(conf, &supervisor); /* 1s + 10s + 9s + 2s */
+    assert_int_equal(conf_check_finished(conf, note, &broken), 1);
+    assert_string_equal(broken.key->name, "max");
+    assert_int_equal(conf_check(conf, NULL, NULL), 1);
+    set(conf, key_of("stop", "max"), "22s");
+    assert_int_equal(conf_check_finished(conf, NULL, NULL), 0);
+    set(conf, key_of("stop", "max"), "0s");
     assert_int_equal(conf_check(conf, NULL, NULL), 0);
     conf_free(conf);
 }
@@ -291,8 +419,15 @@ static const char *other_value(const struct conf_key *key)
     case CONF_BOOL:
         return "true";
     case CONF_NUMBER:
+        return key->low > 0 ? "7" : "0";
     case CONF_COUNT:
         return "0";
+    case CONF_TCP:
+        return "[::1]:9";
+    case CONF_UNIX:
+        return "@x";
+    case CONF_HTTP:
+        return "http://[::1]";
     case CONF_DURATION:
         return "7s";
     case CONF_SIGNAL:
@@ -309,7 +444,8 @@ static const char *other_value(const struct conf_key *key)
         for (int i = 0; key->choices[i + 1] != NULL; i++)
             if (*key->choices[i] != '\0' && strcmp(key->choices[i], "process") != 0 &&
                 strcmp(key->choices[i], "auto") != 0 && strcmp(key->choices[i], "group") != 0 &&
-                strcmp(key->choices[i], "always") != 0)
+                strcmp(key->choices[i], "always") != 0 && strcmp(key->choices[i], "restart") != 0 &&
+                strcmp(key->choices[i], "sent") != 0)
                 return key->choices[i];
         for (int i = 0;; i++)
             if (key->choices[i + 1] == NULL)
@@ -431,6 +567,11 @@ int main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_oneshot_has_no_reload),
+        cmocka_unit_test(test_reload_is_answered_by_who_may_notify),
+        cmocka_unit_test(test_finished),
+        cmocka_unit_test(test_default_descriptor),
+        cmocka_unit_test(test_has_health),
+        cmocka_unit_test(test_stop_max),
         cmocka_unit_test(test_directory_allows_relative),
         cmocka_unit_test(test_compare_every_key),
         cmocka_unit_test(test_compare_limits),

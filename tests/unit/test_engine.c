@@ -33,6 +33,9 @@ static const char *const cells[EVENT_COUNT][SERVICE_STATE_COUNT] = {
     [EVENT_NO_FORK]       = {"x",       "x",              "backoff",         "x",               "x",        "x",            "x",            "x",        "x",       "x"},
     [EVENT_EXEC_OK]       = {"x",       "x",              "running",         ".",               "x",        ".",            ".",            ".",        "x",       "x"},
     [EVENT_READY]         = {"x",       "x",              "running",         "=",               "x",        "=",            "=",            "=",        "x",       "x"},
+    [EVENT_MAIN]          = {"x",       "x",              ".",               ".",               "x",        ".",            "=",            "=",        "x",       "x"},
+    [EVENT_EXTEND]        = {"x",       "x",              ".",               "=",               "x",        ".",            "=",            "=",        "x",       "x"},
+    [EVENT_LEAVING]       = {"x",       "x",              "stopping",        "stopping",        "x",        "=",            "=",            "=",        "x",       "x"},
     [EVENT_SIGNALLED]     = {"x",       "x",              "x",               "x",               "x",        ".",            ".",            "x",        "x",       "x"},
     [EVENT_COMMAND]       = {"x",       "x",              "x",               "x",               "x",        ".",            "x",            "x",        "x",       "x"},
     [EVENT_COMMAND_ENDED] = {"x",       "x",              "x",               "x",               "x",        ".",            ".",            ".",        "x",       "x"},
@@ -105,7 +108,7 @@ static struct service *begin(enum service_state state)
     s->since = s->started = 500;
     s->stop_began = 600;
     s->start_by = state == SERVICE_STARTING ? 90500 : NEVER;
-    s->deadline = state == SERVICE_BACKOFF ? 1000 : NEVER;
+    s->deadline = state == SERVICE_BACKOFF ? 1000 : state == SERVICE_STOPPING ? 5000 : NEVER;
     s->tries.failures = state == SERVICE_RUNNING || state == SERVICE_FAILED;
     s->step = STEP_SIGNAL;
     return s;
@@ -124,6 +127,8 @@ static void before(struct service *s, enum engine_event event)
     }
     if (event == EVENT_COMMAND_ENDED)
         s->command = 200;
+    if (event == EVENT_MAIN || event == EVENT_LEAVING)
+        s->executed = true;
     if (event == EVENT_DEADLINE)
         s->deadline = NEVER;
 }
@@ -184,7 +189,7 @@ static void assert_told(const char *cell, enum service_state from, const struct 
 static size_t check_cell(enum service_state state, enum engine_event event)
 {
     const char *cell = cells[event][state];
-    struct engine_fact fact = {.pid = 100, .exit = {.how = EXIT_CODE, .number = 1}};
+    struct engine_fact fact = {.pid = 100, .exit = {.how = EXIT_CODE, .number = 1}, .wait = 100000};
     struct service *s = begin(state), was;
     char text[64];
     size_t wrong;

@@ -538,6 +538,78 @@ static void test_fields(void **state)
     expect_fields(&end, "seq=10 at=3 kind=shutdown age=42");
 }
 
+/* What a service says or is found to be: of no process. */
+static void test_notes(void **state)
+{
+    struct history_record r = {.sequence = 1, .at = 2, .name = "web", .what = "3 of 5"};
+    char text[HISTORY_TEXT_MAX];
+
+    (void)state;
+    r.kind = HISTORY_STATUS;
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: says: 3 of 5");
+    expect_fields(&r, "seq=1 at=2 kind=status service=web what=3\\x20of\\x205");
+    r.what[0] = '\0';
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: says nothing more");
+    r.kind = HISTORY_NOTIFY;
+    strcpy(r.what, "reloading");
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: reloading");
+    expect_fields(&r, "seq=1 at=2 kind=notify service=web what=reloading");
+    r.kind = HISTORY_HEALTH;
+    strcpy(r.what, "exit 1 (3 in a row)");
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: unhealthy: exit 1 (3 in a row)");
+    r.what[0] = '\0';
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: healthy again");
+    expect_fields(&r, "seq=1 at=2 kind=health service=web");
+    r.kind = HISTORY_EXIT;
+    r.process = HISTORY_PROBE;
+    r.exit = (struct service_exit){.how = EXIT_CODE, .number = 1};
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: probe: exit 1");
+    expect_fields(&r, "seq=1 at=2 kind=exit service=web process=probe exit=1");
+}
+
+/* It has not ended yet: its last exit is that of an earlier life. */
+static void test_leaving(void **state)
+{
+    struct history_record r = {.kind = HISTORY_STATE,
+                               .name = "web",
+                               .from = SERVICE_RUNNING,
+                               .to = SERVICE_STOPPING,
+                               .event = EVENT_LEAVING,
+                               .cause = CAUSE_EXIT,
+                               .exit = {.how = EXIT_CODE, .number = 3},
+                               .pid = 12};
+    char text[HISTORY_TEXT_MAX];
+
+    (void)state;
+    history_text(&r, text, sizeof text);
+    assert_string_equal(text, "web: stopping by itself");
+}
+
+/* In whole characters, up to the last byte that there is room for. */
+static void test_what_is_cut(void **state)
+{
+    struct history_record r;
+    char text[HISTORY_WHAT_MAX + 8];
+
+    (void)state;
+    for (size_t n = 0; n < HISTORY_WHAT_MAX + 2; n++) {
+        memset(text, 'a', n);
+        strcpy(text + n, "\xe2\x82\xac");
+        memset(&r, '#', sizeof r);
+        history_set_what(&r, text);
+        assert_int_equal(strlen(r.what), n + 3 < HISTORY_WHAT_MAX ? n + 3
+                                         : n < HISTORY_WHAT_MAX   ? n
+                                                                  : HISTORY_WHAT_MAX - 1);
+        assert_memory_equal(r.what, text, strlen(r.what));
+    }
+}
+
 /* However long, whatever the room. */
 static void test_fields_are_bounded(void **state)
 {
@@ -582,6 +654,9 @@ int main(void)
         LIFE(test_long_path),
         cmocka_unit_test(test_total),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_what_is_cut),
         cmocka_unit_test(test_fields_are_bounded),
     };
 

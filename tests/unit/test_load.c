@@ -146,12 +146,16 @@ static void test_every_key(void **state)
         "  directory = \"/srv\"  umask = \"027\"\n"
         "  environment = {\"A=b\", 'B=${NOT}'}\n"
         "  nice = \"-5\"  oom_score_adj = 100  no_new_privs = on\n"
-        "  ready { on = exec timeout = \"5s\" }\n"
+        "  watchdog = \"8s\"  watchdog_signal = TERM\n"
+        "  ready { on = exec timeout = \"5s\" command_timeout = \"3s\" every = \"1ms\" }\n"
+        "  notify { access = main }\n"
+        "  health { http = \"http://[::1]:80/x\" every = \"10ms\" timeout = \"3s\" failures = 1000 "
+        "then = mark }\n"
         "  restart { policy = on-failure delay = \"1s\" max_delay = \"1m\" limit = 0 window = "
         "\"2m\" "
         "healthy = \"3m\" }\n"
         "  stop { drain = \"1s\" signal = INT grace = \"2s\" then = {\"QUIT 3s\", \"TERM 250ms\"} "
-        "command = {\"/bin/stop\"} command_timeout = \"4s\" to = mixed }\n"
+        "command = {\"/bin/stop\"} command_timeout = \"4s\" to = mixed max = \"1m\" }\n"
         "  reload { signal = USR1 command = {\"/bin/reload\", \"now\"} command_timeout = \"6s\" }\n"
         "  limits { nofile = \"1024:4096\" core = unlimited as = \"64M\" cpu = 10 }\n"
         "}\n" STUB("cache") STUBS);
@@ -189,6 +193,16 @@ static void test_every_key(void **state)
     assert_int_equal(web->oom_score_adj, 100);
     assert_int_equal(web->ready.on, CONF_READY_EXEC);
     assert_int_equal(web->ready.timeout, 5000);
+    assert_int_equal(web->ready.command_timeout, 3000);
+    assert_int_equal(web->ready.every, 1);
+    assert_int_equal(web->access, CONF_ACCESS_MAIN);
+    assert_int_equal(web->watchdog, 8000);
+    assert_int_equal(web->watchdog_signal, 15);
+    assert_string_equal(web->health.http, "http://[::1]:80/x");
+    assert_int_equal(web->health.every, 10);
+    assert_int_equal(web->health.timeout, 3000);
+    assert_int_equal(web->health.failures, 1000);
+    assert_int_equal(web->health.then, CONF_THEN_MARK);
     assert_int_equal(web->restart.policy, CONF_ON_FAILURE);
     assert_int_equal(web->restart.delay, 1000);
     assert_int_equal(web->restart.max_delay, 60000);
@@ -204,6 +218,7 @@ static void test_every_key(void **state)
     assert_string_equal(web->stop.command[0], "/bin/stop");
     assert_int_equal(web->stop.command_timeout, 4000);
     assert_int_equal(web->stop.to, CONF_TO_MIXED);
+    assert_int_equal(web->stop.max, 60000);
     assert_int_equal(web->reload.signal, 10);
     assert_string_equal(web->reload.command[1], "now");
     assert_null(web->reload.command[2]);
@@ -220,6 +235,45 @@ static void test_every_key(void **state)
     assert_int_equal(set->at[0]->restart.policy, CONF_NEVER_AGAIN);
     assert_int_equal(set->at[0]->stop.grace, 7000);
     assert_false(set->at[0]->nice_set);
+    conf_set_free(set);
+}
+
+/* Every kind of readiness and health, with and without `on`. */
+static void test_ready_and_health(void **state)
+{
+    struct conf_set *set = load_good(
+        "service a { command = {/a} ready { on = notify } }\n"
+        "service b { command = {/a} ready { on = fd } health { tcp = '127.0.0.1:1' } }\n"
+        "service c { command = {/a} ready { fd = 255 } health { unix = @c } }\n"
+        "service d { command = {/a} ready { tcp = \"[::1]:65535\" } health { command = {x, y} } }\n"
+        "service e { command = {/a} ready { unix = \"/run/e s\" on = unix } watchdog = \"1ms\" }\n"
+        "service f { command = {/a} ready { command = {is-ready, f} } }\n"
+        "service g { command = {/a} notify { access = all } }\n"
+        "service h { command = {/a} health { every = \"1s\" then = mark } }\n");
+    struct conf *const *at = set->at;
+
+    (void)state;
+    assert_int_equal(at[0]->ready.on, CONF_READY_NOTIFY);
+    assert_int_equal(at[0]->access, CONF_ACCESS_ALL);
+    assert_int_equal(at[1]->ready.on, CONF_READY_FD);
+    assert_int_equal(at[1]->ready.fd, 3);
+    assert_string_equal(at[1]->health.tcp, "127.0.0.1:1");
+    assert_int_equal(at[2]->ready.on, CONF_READY_FD);
+    assert_int_equal(at[2]->ready.fd, 255);
+    assert_string_equal(at[2]->health.local, "@c");
+    assert_int_equal(at[3]->ready.on, CONF_READY_TCP);
+    assert_string_equal(at[3]->ready.tcp, "[::1]:65535");
+    assert_string_equal(at[3]->health.command[1], "y");
+    assert_int_equal(at[4]->ready.on, CONF_READY_UNIX);
+    assert_string_equal(at[4]->ready.local, "/run/e s");
+    assert_int_equal(at[4]->access, CONF_ACCESS_ALL);
+    assert_int_equal(at[5]->ready.on, CONF_READY_COMMAND);
+    assert_string_equal(at[5]->ready.command[0], "is-ready");
+    assert_int_equal(at[6]->access, CONF_ACCESS_ALL);
+    for (size_t i = 0; i < set->n; i++) {
+        assert_int_equal(conf_has_health(at[i]), i >= 1 && i <= 3);
+        assert_int_equal(conf_wants_notify(at[i]), i == 0 || i == 4 || i == 6);
+    }
     conf_set_free(set);
 }
 
@@ -522,6 +576,108 @@ static void test_values(void **state)
         {"success = 3", "success is a list: write success = {\"...\", \"...\"}"},
         {"stop { command = \"/bin/a\" }",
          "stop.command is a list: write command = {\"...\", \"...\"}"},
+
+        {"ready { on = sock }",
+         "ready.on = \"sock\" is not known: write exec, exit, notify, fd, tcp, "
+         "unix or command"},
+        {"ready { on = tcp }", "ready.on = tcp needs ready.tcp: write tcp = \"127.0.0.1:5432\""},
+        {"ready { on = unix }", "ready.on = unix needs ready.unix: write unix = \"/run/x.sock\""},
+        {"ready { on = command }",
+         "ready.on = command needs ready.command: write command = {\"program\", \"argument\"}"},
+        {"ready { on = exec tcp = \"127.0.0.1:1\" }",
+         "ready.tcp is not used by ready.on = exec: leave one of them out"},
+        {"ready { unix = @x on = notify }",
+         "ready.unix is not used by ready.on = notify: leave one of them out"},
+        {"ready { command = {a} on = fd }",
+         "ready.command is not used by ready.on = fd: leave one of them out"},
+        {"ready { on = command fd = 3 command = {a} }",
+         "ready.fd is not used by ready.on = command: leave one of them out"},
+        {"ready { unix = @x tcp = \"127.0.0.1:1\" }",
+         "ready.unix is written beside ready.tcp: leave one of them out"},
+        {"ready { command = {a} fd = 4 }",
+         "ready.fd is written beside ready.command: leave one of them out"},
+        {"ready { tcp = \"localhost:80\" on = tcp }",
+         "ready.tcp = \"localhost:80\" is no address: write numbers, as in \"127.0.0.1:5432\" or "
+         "\"[::1]:5432\"; no name is looked up"},
+        {"ready { on = tcp tcp = \"\" }",
+         "ready.on = tcp needs ready.tcp: write tcp = \"127.0.0.1:5432\""},
+        {"ready { unix = x.sock }",
+         "ready.unix = \"x.sock\" is no local socket: write an absolute path of at most 107 bytes, "
+         "or \"@name\" for an abstract one"},
+        {"ready { tcp = {\"127.0.0.1:1\"} }",
+         "ready.tcp is no list: write one value without braces"},
+        {"ready { tcp += \"127.0.0.1:1\" }", "ready.tcp is no list: write = instead of +="},
+        {"ready { command = \"/bin/a\" }",
+         "ready.command is a list: write command = {\"...\", \"...\"}"},
+        {"ready { command = {\"bin/x\"} }",
+         "ready.command = \"bin/x\" is a relative path: write an absolute one, a bare name for a "
+         "search in PATH, or set directory"},
+        {"ready { fd = 2 }", "ready.fd = \"2\" is not right: write a decimal number from 3 to 255"},
+        {"ready { fd = 256 }",
+         "ready.fd = \"256\" is not right: write a decimal number from 3 to 255"},
+        {"ready { every = \"0s\" }",
+         "ready.every = \"0s\" is out of range: write a duration from 1ms to 365d"},
+        {"ready { command_timeout = \"0s\" }",
+         "ready.command_timeout = \"0s\" is out of range: write a duration from 1ms to 365d"},
+        {"type = oneshot ready { on = notify }",
+         "ready.on = notify is for what stays: leave it out, or write type = process"},
+        {"type = oneshot ready { on = fd }",
+         "ready.on = fd is for what stays: leave it out, or write type = process"},
+        {"type = oneshot ready { tcp = \"127.0.0.1:1\" }",
+         "ready.on = tcp is for what stays: leave it out, or write type = process"},
+        {"type = oneshot ready { unix = @x }",
+         "ready.on = unix is for what stays: leave it out, or write type = process"},
+        {"type = oneshot ready { command = {a} }",
+         "ready.on = command is for what stays: leave it out, or write type = process"},
+
+        {"notify { access = exec }",
+         "notify.access = \"exec\" is not known: write none, main or all"},
+        {"notify { access = none } ready { on = notify }",
+         "notify.access = none lets nobody say what ready.on = notify waits for: write main or "
+         "all"},
+        {"notify { access = none } watchdog = \"1s\"",
+         "notify.access = none lets nobody say what watchdog waits for: write main or all"},
+        {"watchdog = 10", "watchdog = \"10\" has no unit: write \"10s\" for seconds"},
+        {"watchdog_signal = ABORT",
+         "watchdog_signal = \"ABORT\" is no signal: write a name such as TERM, INT or RTMIN+3"},
+        {"type = oneshot watchdog = \"1s\"",
+         "watchdog is for what stays: leave it out, or write type = process"},
+
+        {"health { tcp = \"127.0.0.1:1\" command = {a} }",
+         "health.tcp is written beside health.command: leave one of them out"},
+        {"health { http = \"http://127.0.0.1\" unix = @x }",
+         "health.http is written beside health.unix: leave one of them out"},
+        {"type = oneshot health { command = {a} }",
+         "health.command is for what stays: leave it out, or write type = process"},
+        {"type = oneshot health { unix = @x }",
+         "health.unix is for what stays: leave it out, or write type = process"},
+        {"health { command = {\"bin/x\"} }",
+         "health.command = \"bin/x\" is a relative path: write an absolute one, a bare name for a "
+         "search in PATH, or set directory"},
+        {"health { tcp = 80 }",
+         "health.tcp = \"80\" is no address: write numbers, as in \"127.0.0.1:5432\" or "
+         "\"[::1]:5432\"; no name is looked up"},
+        {"health { http = \"http://localhost/\" }",
+         "health.http = \"http://localhost/\" is no address: write numbers, as in "
+         "\"http://127.0.0.1:8080/health\"; no name is looked up"},
+        {"health { http = \"https://127.0.0.1/\" }",
+         "health.http = \"https://127.0.0.1/\" cannot be probed, for tend speaks no TLS: write "
+         "http://, or a command"},
+        {"health { every = \"9ms\" }",
+         "health.every = \"9ms\" is out of range: write a duration from 10ms to 365d"},
+        {"health { timeout = \"0s\" }",
+         "health.timeout = \"0s\" is out of range: write a duration from 1ms to 365d"},
+        {"health { failures = 0 }",
+         "health.failures = \"0\" is not right: write a decimal number from 1 to 1000"},
+        {"health { then = stop }", "health.then = \"stop\" is not known: write restart or mark"},
+
+        {"stop { grace = \"5s\" max = \"4999ms\" }",
+         "stop.max = \"4s999ms\" is shorter than the stop as it is written: write at least \"5s\", "
+         "or leave it out"},
+        {"stop { drain = \"1s\" command = {a} grace = \"2s\" then = {\"INT 3s\", \"QUIT 4s\"} "
+         "max = \"19s\" }",
+         "stop.max = \"19s\" is shorter than the stop as it is written: write at least \"20s\", or "
+         "leave it out"},
     };
     char text[512], problems[512];
 
@@ -531,6 +687,20 @@ static void test_values(void **state)
         snprintf(problems, sizeof(problems), "a.conf:4: web: %s\n", cases[i].why);
         expect(text, problems);
     }
+}
+
+/* A shorter one is told of as soon as stop.grace is known, and only once. */
+static void test_stop_max(void **state)
+{
+    (void)state;
+    expect("service web {\n command = {/a}\n stop { max = \"6s\" then = {\"INT 2s\"} } }\n"
+           "supervisor { grace = \"4s1ms\" }",
+           "a.conf:1: web: stop.max = \"6s\" is shorter than the stop as it is written: write at "
+           "least \"6s1ms\", or leave it out\n");
+    conf_set_free(load_good("service web {\n command = {/a}\n stop { max = \"6s\" then = {\"INT "
+                            "2s\"} } }\nsupervisor { grace = \"4s\" }"));
+    conf_set_free(load_good(WEB("stop { command_timeout = \"9s\" grace = \"5s\" max = \"5s\" }")));
+    conf_set_free(load_good(WEB("stop { grace = \"5s\" max = \"0s\" }")));
 }
 
 static void test_names(void **state)
@@ -699,11 +869,14 @@ static void test_drop_ins(void **state)
     mkdir(path_of("p/web.conf.d"), 0755);
     write_text("p/web.conf", WEB("nice = 3\nafter = {a}\nwants = {x}\nstop { grace = \"1s\" }\n"
                                  "reload { command = {r} }\n"
+                                 "ready { command = {is} }\nhealth { tcp = \"127.0.0.1:1\" }\n"
                                  "success = {3}\nstop { then = {\"INT 1s\"} }\n") STUBS);
     write_text("p/web.conf.d/1.conf", "service web {\n nice = 5\n after += {b}\n wants = {v}\n"
                                       "directory = \"sub\"\n success += {4}\n"
                                       "stop { then += {\"QUIT 2s\"} }\n"
-                                      "reload { command += {web} } }\n"
+                                      "reload { command += {web} }\n"
+                                      "ready { command += {ready} }\n"
+                                      "health { tcp = \"\" http = \"http://[::1]\" } }\n"
                                       "supervisor { grace = \"2s\" }");
     write_text("p/web.conf.d/2.conf", "service web {\n nice = 6\n after += {c}\n }");
     assert_string_equal(load_path("p/web.conf", &set), "");
@@ -721,6 +894,10 @@ static void test_drop_ins(void **state)
     assert_string_equal(web->reload.command[0], "r");
     assert_string_equal(web->reload.command[1], "web");
     assert_null(web->reload.command[2]);
+    assert_string_equal(web->ready.command[0], "is");
+    assert_string_equal(web->ready.command[1], "ready");
+    assert_null(web->health.tcp);
+    assert_string_equal(web->health.http, "http://[::1]");
     assert_int_equal(set->supervisor.grace, 2000);
     conf_set_free(set);
     write_text("p/web.conf.d/2.conf", "\nservice db { command = {\"a\"} }\n"
@@ -1120,6 +1297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_ready_and_health),
         cmocka_unit_test(test_comments),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_line_ends),
@@ -1128,6 +1306,7 @@ int main(void)
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_stop_max),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_twice),
         cmocka_unit_test(test_order),

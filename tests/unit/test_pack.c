@@ -58,6 +58,11 @@ static struct conf *full_conf(const char *name)
     set_key(conf, "reload", "signal", "USR1", NULL);
     set_key(conf, "reload", "command", "/bin/reload", "now");
     set_key(conf, "reload", "command_timeout", "7s", NULL);
+    set_key(conf, "ready", "unix", "/run/x", NULL);
+    set_key(conf, "health", "http", "http://[::1]:8080/x", NULL);
+    set_key(conf, "health", "failures", "1000", NULL);
+    set_key(conf, "", "watchdog", "5s", NULL);
+    set_key(conf, "stop", "max", "1h", NULL);
     set_key(conf, "restart", "limit", "0", NULL);
     set_key(conf, "limits", "nofile", "5:7", NULL);
     set_key(conf, "limits", "core", "unlimited", NULL);
@@ -300,6 +305,38 @@ static void bad_reload_timeout(struct conf *conf)
 {
     conf->reload.command_timeout = 0;
 }
+static void bad_address(struct conf *conf)
+{
+    *conf->ready.local = 'x';
+}
+static void bad_url(struct conf *conf)
+{
+    conf->health.http[4] = 's';
+}
+static void bad_descriptor(struct conf *conf)
+{
+    conf->ready.fd = 2;
+}
+static void bad_on(struct conf *conf)
+{
+    conf->ready.on = CONF_READY_TCP;
+}
+static void bad_access(struct conf *conf)
+{
+    conf->access = CONF_ACCESS_DEFAULT;
+}
+static void bad_failures(struct conf *conf)
+{
+    conf->health.failures = 0;
+}
+static void bad_target(struct conf *conf)
+{
+    conf->health.tcp = strdup("127.0.0.1:1");
+}
+static void bad_max(struct conf *conf)
+{
+    conf->stop.max = 1;
+}
 static void bad_step(struct conf *conf)
 {
     conf->stop.then[1].signal = 0;
@@ -356,11 +393,37 @@ static void bad_user(struct conf *conf)
 static void test_values(void **state)
 {
     static void (*const changes[])(struct conf *) = {
-        bad_grace,   bad_delay,          bad_policy,         bad_type, bad_nice,
-        bad_limit,   bad_signal,         bad_step,           bad_wait, bad_umask,
-        bad_success, bad_resource,       bad_order,          bad_soft, bad_uid,
-        bad_gid,     bad_name,           bad_environment,    bad_line, bad_user,
-        bad_reload,  bad_reload_command, bad_reload_timeout,
+        bad_grace,
+        bad_delay,
+        bad_policy,
+        bad_type,
+        bad_nice,
+        bad_limit,
+        bad_signal,
+        bad_step,
+        bad_wait,
+        bad_umask,
+        bad_success,
+        bad_resource,
+        bad_order,
+        bad_soft,
+        bad_uid,
+        bad_gid,
+        bad_name,
+        bad_environment,
+        bad_line,
+        bad_user,
+        bad_reload,
+        bad_reload_command,
+        bad_reload_timeout,
+        bad_address,
+        bad_url,
+        bad_descriptor,
+        bad_on,
+        bad_access,
+        bad_failures,
+        bad_target,
+        bad_max,
     };
     struct pack pack = pack_of(plain_conf("web"), plain_conf("web"));
 

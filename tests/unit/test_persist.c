@@ -144,6 +144,7 @@ static void scramble(struct service *s)
     s->executed = below(2);
     s->adopted = below(2);
     s->killed = below(2);
+    s->by_itself = below(2);
     s->pid = below(2) ? (pid_t)below(40000) : 0;
     s->command = below(3) ? 0 : (pid_t)below(40000);
     s->generation = below(1000);
@@ -823,6 +824,57 @@ static void dead_leader_is_kept(void **state)
     }
 }
 
+/* It has named another main process: its number is still that of its session. */
+static void leader_outlives_its_office(void **state)
+{
+    static const struct service_exit died = {EXIT_CODE, 0, false, false};
+
+    (void)state;
+    for (int ended = 0; ended < 2; ended++) {
+        struct fixture f;
+        struct persist_area area = area_of(&f.memory);
+        struct persist_record r;
+        begin(&f, make_conf());
+        be(f.s, SERVICE_RUNNING, 12, 0, 0);
+        f.s->executed = true;
+        f.leader = 12;
+        save(&f);
+        engine_event(&f.engine, f.s, EVENT_MAIN, 4000, &(struct engine_fact){.pid = 34});
+        save(&f);
+        if (ended)
+            persist_exit(&area, f.s, &died, 0, 0);
+        r = crash(&f, (struct persist_world){.pid_is_ours = true});
+        assert_int_equal(r.pid, 34);
+        assert_int_equal(r.leader, 12);
+        assert_int_equal(f.s->pid, ended ? 0 : 34);
+        assert_true(f.s->adopted);
+        end(&f);
+    }
+}
+
+/* Who leaves by itself gets no signal for that after a crash either. */
+static void leaving_goes_on(void **state)
+{
+    struct fixture f;
+    enum service_action what;
+
+    (void)state;
+    begin(&f, make_conf_with_stop());
+    be(f.s, SERVICE_RUNNING, 12, 0, 0);
+    f.s->executed = true;
+    f.leader = 12;
+    engine_event(&f.engine, f.s, EVENT_LEAVING, 4000, NULL);
+    save(&f);
+    crash(&f, (struct persist_world){.pid_is_ours = true});
+    assert_true(f.s->by_itself);
+    assert_null(engine_next_action(&f.engine, &what));
+    engine_expire(&f.engine, f.s->deadline);
+    assert_ptr_equal(engine_next_action(&f.engine, &what), f.s);
+    assert_int_equal(what, ACTION_SIGNAL);
+    assert_int_equal(service_stop_signal(f.s), SIGINT);
+    end(&f);
+}
+
 static void undone_signal_is_sent(void **state)
 {
     struct fixture f;
@@ -893,6 +945,8 @@ int main(void)
         cmocka_unit_test(vanished_process_is_lost),
         cmocka_unit_test(ended_command_is_told),
         cmocka_unit_test(dead_leader_is_kept),
+        cmocka_unit_test(leader_outlives_its_office),
+        cmocka_unit_test(leaving_goes_on),
         cmocka_unit_test(undone_signal_is_sent),
         cmocka_unit_test(step_is_cut_to_the_conf),
     };

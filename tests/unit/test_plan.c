@@ -88,6 +88,36 @@ static void test_stop_of_one(void **state)
     expect_shutdown(20 + 7000 + 10000 + 3400 + PLAN_KILL_WAIT, "a");
 }
 
+/* stop.max, of who asks and who does not; and who asks may use what earlier steps have left. */
+static void test_stretched_stop(void **state)
+{
+    static const struct {
+        int access;
+        msec max, drain, signal, after; /* from the drain on, from the signal on, after that */
+    } cases[] = {
+        {CONF_ACCESS_NONE, 0, 13000, 10000, 0},
+        {CONF_ACCESS_NONE, 60000, 60000, 60000, 60000},
+        {CONF_ACCESS_MAIN, 0, 13000, 13000, 13000},
+        {CONF_ACCESS_ALL, 13000, 13000, 13000, 13000},
+        {CONF_ACCESS_ALL, 60000, 60000, 60000, 60000},
+    };
+    struct conf *c = add("a", NULL, 10000);
+
+    (void)state;
+    c->stop.drain = 3000;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        c->access = cases[i].access;
+        c->stop.max = cases[i].max;
+        assert_int_equal(plan_stop(c, STEP_DRAIN), cases[i].drain);
+        assert_int_equal(plan_stop(c, STEP_SIGNAL), cases[i].signal);
+        assert_int_equal(plan_stop(c, STEP_SIGNAL + 1), cases[i].after);
+        assert_int_equal(plan_steps(c, STEP_DRAIN), 13000);
+        assert_int_equal(plan_steps(c, STEP_SIGNAL), 10000);
+        assert_int_equal(plan_steps(c, STEP_SIGNAL + 1), 0);
+        expect_shutdown(cases[i].drain + PLAN_KILL_WAIT, "a");
+    }
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -282,11 +312,33 @@ static void test_living_becomes_ready(void **state)
     graph_free(&graph);
 }
 
+/* What they could ask for is in the worst case, and in nobody's share of a deadline. */
+static void test_living_stretched(void **state)
+{
+    struct service *s = live("db", NULL, SERVICE_RUNNING);
+    size_t first;
+
+    (void)state;
+    live("web", "db", SERVICE_RUNNING);
+    s->conf->access = CONF_ACCESS_ALL;
+    s->conf->stop.max = 60000;
+    assert_int_equal(longest_living(100), 10000 + 60000 + 200);
+    plan_free(&plan);
+    assert_int_equal(plan_of_waits(&plan, &graph), 0);
+    assert_int_equal(plan_longest(&plan, &first), 20000);
+    assert_int_equal(plan.at[1].after, 10000);
+    s->state = SERVICE_STOPPING;
+    s->step = STEP_SIGNAL;
+    assert_int_equal(longest_living(0), 10000 + 60000);
+    graph_free(&graph);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_stop_of_one),
+        TEST(test_stretched_stop),
         TEST(test_nothing),
         TEST(test_independent),
         TEST(test_diamond),
@@ -298,6 +350,7 @@ int main(void)
         TEST(test_living),
         TEST(test_living_order),
         TEST(test_living_becomes_ready),
+        TEST(test_living_stretched),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -187,6 +187,12 @@ static void test_stop_signal(void **state)
     s->conf->stop.n_then = 2;
     for (s->step = 0; s->step < ARRAY_SIZE(expected); s->step++)
         assert_int_equal(service_stop_signal(s), expected[s->step]);
+    s->cause = CAUSE_WATCHDOG; /* only the first is another one then */
+    assert_int_equal(s->conf->watchdog_signal, SIGABRT);
+    s->step = STEP_SIGNAL;
+    assert_int_equal(service_stop_signal(s), SIGABRT);
+    s->step++;
+    assert_int_equal(service_stop_signal(s), SIGINT);
     service_free(s);
 }
 

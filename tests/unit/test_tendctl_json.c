@@ -77,6 +77,34 @@ static void test_service(void **state)
     json_decref(json);
 }
 
+static void test_what_it_says(void **state)
+{
+    json_t *json =
+        object("service name=web status=a\\x20\\x5cx1b\\xff notify_errno=111 reloading=1 "
+               "health=failing health_failures=2 health_fault=exit\\x201 watchdog=5000 "
+               "ready_on=fd ready_fd=3",
+               json_service);
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(json, "status")), "a \\x1b\xef\xbf\xbd");
+    assert_int_equal(json_integer_value(json_object_get(json, "notify_errno")), 111);
+    assert_true(json_is_true(json_object_get(json, "reloading")));
+    assert_string_equal(json_string_value(json_object_get(json, "health")), "failing");
+    assert_int_equal(json_integer_value(json_object_get(json, "health_failures")), 2);
+    assert_string_equal(json_string_value(json_object_get(json, "health_fault")), "exit 1");
+    assert_int_equal(json_integer_value(json_object_get(json, "watchdog_ms")), 5000);
+    assert_string_equal(json_string_value(json_object_get(json, "ready_on")), "fd");
+    assert_true(json_is_null(json_object_get(json, "ready_at")));
+    assert_int_equal(json_integer_value(json_object_get(json, "ready_fd")), 3);
+    json_decref(json);
+    json = object("service name=web", json_service);
+    assert_true(json_is_null(json_object_get(json, "status")));
+    assert_true(json_is_null(json_object_get(json, "health")));
+    assert_true(json_is_false(json_object_get(json, "reloading")));
+    assert_true(json_is_null(json_object_get(json, "watchdog_ms")));
+    json_decref(json);
+}
+
 static void test_lost(void **state)
 {
     json_t *json = object("service name=web exit=lost", json_service);
@@ -121,7 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),      cmocka_unit_test(test_absent),
         cmocka_unit_test(test_service),    cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_any_string),
+        cmocka_unit_test(test_any_string), cmocka_unit_test(test_what_it_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

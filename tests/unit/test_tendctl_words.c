@@ -77,6 +77,12 @@ static void test_note(void **state)
         {"service name=web state=stuck", "KILL has no effect"},
         {"service name=web state=backoff next=2100", "next try in 2.1s"},
         {"service name=web state=failed limit=5 window=60000", "gave up after 5 starts in 1m"},
+        {"service name=web state=running ready=1 health=well watchdog=5000", ""},
+        {"service name=web state=running health=failing health_failures=2 health_fault=exit\\x201 "
+         "changed=1 reloading=1",
+         "probe failed: exit 1 (2 in a row), new config at the next start, reloading"},
+        {"service name=web state=running health=unhealthy health_failures=3", /* of no said fault */
+         "unhealthy (3 in a row)"},
     };
 
     (void)state;
@@ -96,10 +102,71 @@ static void test_service(void **state)
         {"service name=db state=failed cause=timeout killed_by=TERM", "failed, not ready in time"},
         {"service name=db state=failed cause=before_start exit=2 process=before_start",
          "failed, before_start: exit 2"},
+        {"service name=db state=backoff cause=watchdog killed_by=ABRT next=3000",
+         "backoff, its watchdog expired, next try in 3s"},
+        {"service name=db state=failed cause=fault exit=0", "failed, unhealthy"},
+        {"service name=db state=running ready=1 pid=3 health=unhealthy health_failures=1 "
+         "health_fault=refused status=3\\x20of\\x205",
+         "running, pid 3, unhealthy: refused, says: 3 of 5"},
     };
 
     (void)state;
     check(words_service, rows, ARRAY_SIZE(rows));
+}
+
+static void test_ready_on(void **state)
+{
+    static const struct row rows[] = {
+        {"service state=starting", ""},
+        {"service state=starting ready_on=later ready_at=x", ""},
+        {"service state=starting ready_on=notify", "its READY=1"},
+        {"service state=starting ready_on=fd ready_fd=3", "a newline on its descriptor 3"},
+        {"service state=starting ready_on=tcp ready_at=[::1]:80", "a connection to [::1]:80"},
+        {"service state=starting ready_on=unix ready_at=@a\\x20b", "a connection to @a b"},
+        {"service state=starting ready_on=command", "its ready.command to succeed"},
+    };
+
+    (void)state;
+    check(words_ready_on, rows, ARRAY_SIZE(rows));
+}
+
+static void test_there(void **state)
+{
+    static const struct {
+        const char *line;
+        bool there;
+    } rows[] = {
+        {"service state=running ready=1", true},
+        {"service state=running", false},
+        {"service state=done", true},
+        {"service state=running ready=1 health=failing", true},
+        {"service state=running ready=1 health=unhealthy", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct record *r = record_new(rows[i].line, strlen(rows[i].line), RECORD_FOR_PEOPLE);
+        assert_non_null(r);
+        assert_int_equal(words_is_there(r), rows[i].there);
+        free(r);
+    }
+}
+
+/* However little room there is, no half of a character is left. */
+static void test_whole_characters(void **state)
+{
+    static const char said[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";
+    static const size_t whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+
+    (void)state;
+    for (size_t room = 0; room < ARRAY_SIZE(whole); room++) {
+        char buf[16] = "";
+        struct text t = {buf, 0, room + 1};
+        words_put(&t, said);
+        assert_int_equal(t.n, whole[room]);
+        assert_int_equal(strlen(buf), t.n);
+        assert_memory_equal(buf, said, t.n);
+    }
 }
 
 static void test_paint(void **state)
@@ -110,6 +177,9 @@ static void test_paint(void **state)
     } rows[] = {
         {"service state=running ready=1", PAINT_GOOD},
         {"service state=done ready=1", PAINT_GOOD},
+        {"service state=running ready=1 health=failing", PAINT_GOOD},
+        {"service state=running ready=1 health=unhealthy", PAINT_BAD},
+        {"service state=stopping health=unhealthy", PAINT_MOVING},
         {"service state=done", PAINT_NONE},
         {"service state=running", PAINT_MOVING},
         {"service state=stopping ready=1", PAINT_MOVING},
@@ -135,7 +205,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_end),   cmocka_unit_test(test_end_short),
         cmocka_unit_test(test_note),  cmocka_unit_test(test_service),
-        cmocka_unit_test(test_paint),
+        cmocka_unit_test(test_paint), cmocka_unit_test(test_ready_on),
+        cmocka_unit_test(test_there), cmocka_unit_test(test_whole_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
