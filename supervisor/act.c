@@ -50,7 +50,7 @@ void act_changed(void *world, const struct engine_change *c)
     observe_change(w, c);
     w->stirred = true;
     if (c->from != c->to)
-        act_probe_moved(w, c->service);
+        act_health_moved(w, c->service);
 }
 
 /* ---- stopping ---- */
@@ -74,13 +74,11 @@ static void stop_command(struct world *w, struct service *s)
     act_save(w, s);
 }
 
-/* Of whom it has in other sessions we know by their parents alone: so before it is gone. */
-static void end_command(struct world *w, struct service *s)
+/* Whoever has left its group has it as a parent yet, and so is found now or never. */
+void act_end_child(struct world *w, struct service *s, pid_t pid)
 {
-    if (!s->command)
-        return;
     roster_refresh(w, s);
-    process_signal_group(s->command, SIGKILL);
+    process_signal_group(pid, SIGKILL);
 }
 
 /* A stopped process acts on no signal but KILL and CONT (signal(7)). */
@@ -195,7 +193,7 @@ static void forget(struct world *w, struct service *s)
     act_drop_reports(w, s);
     act_main_close(w, s);
     act_notify_free(w, s);
-    act_probe_free(w, s);
+    act_health_free(w, s);
     members_free(&l->members);
     act_leave_cgroup(w, s);
     *l = (struct life){0};
@@ -213,7 +211,8 @@ static void carry_out(struct world *w, struct service *s, enum service_action wh
         stop_command(w, s);
         return;
     case ACTION_COMMAND_END:
-        end_command(w, s);
+        if (s->command)
+            act_end_child(w, s, s->command);
         break;
     case ACTION_SIGNAL:
         tell(w, s);
@@ -254,7 +253,7 @@ void act(struct world *w)
         if (w->look)
             roster_check(w);
         engine_settle(&w->engine, w->now);
-        act_probe_follow(w);
+        act_health_follow(w);
         if (w->reloads || w->reloads_due)
             act_end_reloads(w);
         save_next(w);

@@ -9,7 +9,7 @@
 #include "tend/world.h"
 
 /* Each costs a look at all processes. */
-enum { NAMED_IN_A_WHILE = 10, A_WHILE = 10000 };
+enum { NAMED_IN_A_WHILE = 10 };
 
 void act_main_close(struct world *w, struct service *s)
 {
@@ -22,7 +22,7 @@ void act_main_close(struct world *w, struct service *s)
     l->main_fd = 0;
 }
 
-bool act_main_is_member(struct world *w, struct service *s, pid_t pid)
+static bool is_member(struct world *w, struct service *s, pid_t pid)
 {
     const struct members *m = &world_life(w, s)->members;
 
@@ -38,14 +38,17 @@ static int hold(struct world *w, struct service *s, pid_t pid)
 {
     int fd;
 
-    if (!act_main_is_member(w, s, pid))
+    errno = ESRCH;
+    if (!is_member(w, s, pid))
         return -1;
     fd = process_open(pid);
+    if (fd < 0)
+        return -1;
     w->snapshot_turn = 0;
-    if (fd >= 0 && act_main_is_member(w, s, pid) && child_reserve(&w->children) == 0)
+    if (is_member(w, s, pid) && child_reserve(&w->children) == 0)
         return fd;
-    if (fd >= 0)
-        close(fd);
+    close(fd);
+    errno = ESRCH;
     return -1;
 }
 
@@ -70,37 +73,24 @@ static void replace(struct world *w, struct service *s, pid_t pid, int fd)
     l->unsaved = true;
 }
 
-static bool may_name(struct world *w, struct service *s, msec now)
+enum refusal act_main_named(struct world *w, struct service *s, pid_t pid,
+                            const struct notify_sender *sender)
 {
-    struct rate *r = &world_life(w, s)->talk->renamed;
+    int fd;
 
-    if (now - r->since >= A_WHILE)
-        *r = (struct rate){.since = now};
-    return r->n++ < NAMED_IN_A_WHILE && s->executed && !s->preparing;
-}
-
-void act_main_named(struct world *w, struct service *s, pid_t pid,
-                    const struct notify_sender *sender)
-{
-    bool may;
-    int fd = -1;
-
-    if (pid == s->pid || !s->pid || s->state == SERVICE_KILLING || s->state == SERVICE_STUCK)
-        return;
-    may =
-        may_name(w, s, w->now) && (sender->pid == s->pid || act_main_is_member(w, s, sender->pid));
-    if (may)
-        fd = hold(w, s, pid);
-    if (fd < 0) {
-        if (world_life(w, s)->talk->renamed.n <= 1)
-            log_warnx("%s: MAINPID=%d of pid %d is passed over: %s", service_name(s), (int)pid,
-                      (int)sender->pid,
-                      may ? "it is no live process of the service"
-                          : "its sender is no live process of the service");
-        return;
-    }
+    if (pid == s->pid || !s->pid || !s->executed || s->preparing || s->state == SERVICE_KILLING ||
+        s->state == SERVICE_STUCK)
+        return REFUSED_NOT;
+    if (!rate_allows(&world_life(w, s)->talk->renamed, w->now, NAMED_IN_A_WHILE))
+        return REFUSED_NAMES;
+    if (sender->pid != s->pid && !is_member(w, s, sender->pid))
+        return REFUSED_NAMING;
+    fd = hold(w, s, pid);
+    if (fd < 0)
+        return errno == ENOSYS || errno == EPERM ? REFUSED_HOLD : REFUSED_NAMED;
     replace(w, s, pid, fd);
     observe_notify(w, s, "main process is pid %d", (int)pid);
+    return REFUSED_NOT;
 }
 
 /* Of a child of ours the wait tells; of another it cannot be known how it ended. */
@@ -111,6 +101,13 @@ void act_main_woken(struct world *w, struct service *s)
     pid_t pid = s->pid;
 
     if (!l->main_fd || !pid || !process_has_ended(l->main_fd))
+        return;
+    if (process_is_child(pid)) {
+        w->zombies = true; /* the descriptor was faster than SIGCHLD */
+        return;
+    }
+    act_notify_last_words(w, s);
+    if (s->pid != pid)
         return;
     act_main_close(w, s);
     persist_exit(&w->store.area, s, &fact.exit, 0, 0);

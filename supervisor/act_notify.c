@@ -1,5 +1,4 @@
-/* What services say of themselves: their sockets, who may speak there, and what it means. */
-#include <assert.h>
+/* What services say of themselves: their sockets, and what is said there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,8 +11,8 @@
 enum {
     MESSAGES_IN_A_TURN = 16, /* of one service: whoever floods us delays nobody else */
     LAST_WORDS = 64,
-    STATUS_IN_A_WHILE = 20, /* that are told in the log */
-    A_WHILE = 10000,
+    TOLD_IN_A_WHILE = 20, /* in the log */
+    RETRY = 100,
 };
 
 /* ---- the socket ---- */
@@ -38,8 +37,11 @@ static int open_socket(struct world *w, struct service *s, struct talk *t)
     if (notify_server_open(&t->server, w->runtime.dir, w->runtime.dir < 0 ? NULL : w->runtime.path,
                            service_name(s), t->uid))
         return -1;
-    if (loop_add(&w->loop, t->server.fd, SOURCE_NOTIFY, s->slot) == 0)
+    if (loop_add(&w->loop, t->server.fd, SOURCE_NOTIFY, s->slot) == 0) {
+        if (t->server.closer || t->again_at)
+            loop_want(&w->loop, t->server.fd, SOURCE_NOTIFY, s->slot, false, false);
         return 0;
+    }
     close_socket(w, s);
     return -1;
 }
@@ -51,6 +53,7 @@ static void begin_anew(struct talk *t)
     t->reloading = false;
     t->error = 0;
     t->refused = 0;
+    t->renamed = (struct rate){0};
     t->status[0] = '\0';
 }
 
@@ -106,11 +109,18 @@ void act_notify_free(struct world *w, struct service *s)
         return;
     if (l->talk->server.fd >= 0)
         close_socket(w, s);
+    w->put_off -= l->talk->again_at != 0;
     c = child_find(&w->children, l->talk->server.closer);
     if (c)
         c->service = NULL;
     free(l->talk);
     l->talk = NULL;
+}
+
+/* Before it has a process, whatever is said is of an earlier life, or of nobody. */
+static bool is_heard(const struct service *s)
+{
+    return service_live(s) && (s->pid || s->state != SERVICE_STARTING);
 }
 
 /* ---- ready.fd ---- */
@@ -150,95 +160,18 @@ void act_notify_read_ready(struct world *w, struct service *s)
     if (n > 0 && !memchr(bytes, '\n', (size_t)n))
         return;
     close_ready(w, l);
-    if (n > 0 && service_live(s))
+    if (n > 0 && is_heard(s))
         engine_event(&w->engine, s, EVENT_READY, w->now, NULL);
     else if (s->state == SERVICE_STARTING && s->pid)
         log_warnx("%s: closed descriptor %d without a newline: it never says that it is ready",
                   service_name(s), s->conf->ready.fd);
 }
 
-/* ---- who may speak ---- */
-
-/* What is said once of a life's messages, as whoever sends them may do so for ever. */
-enum refusal {
-    REFUSED_NOT,
-    REFUSED_OUTSIDE,
-    REFUSED_USER,
-    REFUSED_NOT_MAIN,
-    REFUSED_OTHER,
-    REFUSED_EARLIER,
-    REFUSED_BROKEN,
-    REFUSED_VALUE,
-    REFUSED_STORE,
-    REFUSAL_COUNT
-};
-
-static const char *const refusals[] = {
-    [REFUSED_NOT] = "",
-    [REFUSED_OUTSIDE] = "its sender is not of our PID namespace",
-    [REFUSED_USER] = "its sender is neither root nor the service's user",
-    [REFUSED_NOT_MAIN] = "its sender is not the main process, and notify.access is main",
-    [REFUSED_OTHER] = "its sender belongs to another service",
-    [REFUSED_EARLIER] = "its sender is older than this life of the service",
-    [REFUSED_BROKEN] = "it is empty, too long, or no text",
-    [REFUSED_VALUE] = "a line of it has a value that cannot be",
-    [REFUSED_STORE] = "descriptors are not kept for services (FDSTORE)",
-};
-static_assert(ARRAY_SIZE(refusals) == REFUSAL_COUNT, "a text for each");
-
-static void tell_refusal(struct world *w, const struct service *s, enum refusal why, pid_t pid)
-{
-    struct talk *t = world_life(w, s)->talk;
-
-    if (t->refused & 1u << why)
-        return;
-    t->refused |= 1u << why;
-    log_warnx("%s: a message of pid %d is passed over: %s", service_name(s), (int)pid,
-              refusals[why]);
-}
-
-static bool is_of_another(const struct world *w, const struct service *s, pid_t pid)
-{
-    const struct child *c = child_find(&w->children, pid);
-
-    return c && c->service && c->service != s;
-}
-
-/* One that has ended meanwhile may be anybody of the right user: it may have been made to say this
- * alone (systemd-notify(1)). */
-static enum refusal judge_process(struct world *w, const struct service *s, pid_t pid)
-{
-    struct process_stat p;
-
-    if (is_of_another(w, s, pid))
-        return REFUSED_OTHER;
-    roster_open(w);
-    if (w->proc < 0 || pid == s->pid || members_stat(w->proc, pid, &p))
-        return REFUSED_NOT;
-    if (is_of_another(w, s, p.session) || is_of_another(w, s, p.pgrp))
-        return REFUSED_OTHER;
-    return p.born < world_life(w, s)->born ? REFUSED_EARLIER : REFUSED_NOT;
-}
-
-static enum refusal judge(struct world *w, const struct service *s,
-                          const struct notify_sender *sender)
-{
-    if (sender->pid <= 0)
-        return REFUSED_OUTSIDE;
-    if (sender->uid != 0 && sender->uid != geteuid() && sender->uid != world_life(w, s)->talk->uid)
-        return REFUSED_USER;
-    if (s->conf->access == CONF_ACCESS_MAIN && sender->pid != s->pid)
-        return REFUSED_NOT_MAIN;
-    return judge_process(w, s, sender->pid);
-}
-
 /* ---- what they say ---- */
 
-static bool may_tell(struct rate *r, msec now)
+static bool may_tell(struct talk *t, msec now)
 {
-    if (now - r->since >= A_WHILE)
-        *r = (struct rate){.since = now};
-    return r->n++ < STATUS_IN_A_WHILE;
+    return rate_allows(&t->told, now, TOLD_IN_A_WHILE);
 }
 
 static void hear_status(struct world *w, struct service *s, const struct notify *m)
@@ -250,7 +183,7 @@ static void hear_status(struct world *w, struct service *s, const struct notify 
     if (strcmp(status, t->status) == 0)
         return;
     memcpy(t->status, status, sizeof status);
-    observe_status(w, s, status, !may_tell(&t->told, w->now));
+    observe_status(w, s, status, !may_tell(t, w->now));
 }
 
 static void hear_error(struct world *w, struct service *s, int error)
@@ -260,7 +193,7 @@ static void hear_error(struct world *w, struct service *s, int error)
     if (error == t->error)
         return;
     t->error = error;
-    if (error && may_tell(&t->told, w->now))
+    if (error && may_tell(t, w->now))
         observe_notify(w, s, "errno %d (%s)", error, strerror(error));
 }
 
@@ -268,7 +201,7 @@ static void hear_ready(struct world *w, struct service *s)
 {
     struct talk *t = world_life(w, s)->talk;
 
-    if (t->reloading && may_tell(&t->told, w->now))
+    if (t->reloading && may_tell(t, w->now))
         observe_notify(w, s, "reloaded");
     t->reloading = false;
     act_reload_answered(w, s);
@@ -280,20 +213,33 @@ static void hear_reloading(struct world *w, struct service *s, uint64_t usec)
 {
     struct talk *t = world_life(w, s)->talk;
 
-    if (!t->reloading && may_tell(&t->told, w->now))
+    if (!t->reloading && may_tell(t, w->now))
         observe_notify(w, s, "reloading");
     t->reloading = true;
     act_reload_heard(w, s, usec);
 }
 
+/* While it runs, it is the watchdog and the answer to a reload that it may be late for. */
+static void hear_extend(struct world *w, struct service *s, msec wait)
+{
+    const struct engine_fact more = {.wait = wait};
+    struct talk *t = world_life(w, s)->talk;
+    msec by = loop_now_up() + wait;
+
+    engine_event(&w->engine, s, EVENT_EXTEND, w->now, &more);
+    act_health_extend(w, s, wait);
+    if (t->reload_due && by > t->reload_by)
+        t->reload_by = by;
+}
+
 static void hear_watchdog(struct world *w, struct service *s, const struct notify *m)
 {
     if (m->said & NOTIFY_WATCHDOG_TIME)
-        act_probe_set_watchdog(w, s, m->watchdog);
+        act_health_set_watchdog(w, s, m->watchdog);
     if (m->said & NOTIFY_WATCHDOG)
-        act_probe_fed(w, s);
+        act_health_fed(w, s);
     if (m->said & NOTIFY_TRIGGER)
-        act_probe_starved(w, s, "it says so itself (WATCHDOG=trigger)");
+        act_health_starved(w, s, "it says so itself (WATCHDOG=trigger)");
 }
 
 /* Which process is meant comes first, and the state last: it may end the life that the rest is of.
@@ -301,22 +247,20 @@ static void hear_watchdog(struct world *w, struct service *s, const struct notif
 static void hear(struct world *w, struct service *s, const struct notify *m,
                  const struct notify_sender *sender)
 {
-    const struct engine_fact more = {.wait = m->extend};
-
     if (m->bad)
-        tell_refusal(w, s, REFUSED_VALUE, sender->pid);
+        act_sender_refuse(w, s, REFUSED_VALUE, sender->pid);
     if (m->said & (NOTIFY_STORE | NOTIFY_STORE_REMOVE))
-        tell_refusal(w, s, REFUSED_STORE, sender->pid);
+        act_sender_refuse(w, s, REFUSED_STORE, sender->pid);
     if (m->said & NOTIFY_MAIN_PID)
-        act_main_named(w, s, m->main_pid, sender);
+        act_sender_refuse(w, s, act_main_named(w, s, m->main_pid, sender), sender->pid);
     if (m->said & NOTIFY_STATUS)
         hear_status(w, s, m);
     if (m->said & NOTIFY_ERRNO)
         hear_error(w, s, m->error);
-    if (m->said & NOTIFY_EXIT_STATUS && may_tell(&world_life(w, s)->talk->told, w->now))
+    if (m->said & NOTIFY_EXIT_STATUS && may_tell(world_life(w, s)->talk, w->now))
         observe_notify(w, s, "exit status %d", m->exit_status);
     if (m->said & NOTIFY_EXTEND)
-        engine_event(&w->engine, s, EVENT_EXTEND, w->now, &more);
+        hear_extend(w, s, m->extend);
     hear_watchdog(w, s, m);
     if (m->said & NOTIFY_RELOADING)
         hear_reloading(w, s, m->reloading_usec);
@@ -328,16 +272,24 @@ static void hear(struct world *w, struct service *s, const struct notify *m,
 
 /* ---- taking it ---- */
 
+static void listen_to(struct world *w, const struct service *s, bool wanted)
+{
+    const struct talk *t = world_life(w, s)->talk;
+
+    if (t->server.fd >= 0)
+        loop_want(&w->loop, t->server.fd, SOURCE_NOTIFY, s->slot, wanted, false);
+}
+
 /* Until the closer has ended nothing more is read here. */
 static void note_closer(struct world *w, struct service *s)
 {
-    struct notify_server *server = &world_life(w, s)->talk->server;
+    pid_t closer = world_life(w, s)->talk->server.closer;
 
-    if (!server->closer || child_find(&w->children, server->closer))
+    if (!closer || child_find(&w->children, closer))
         return;
-    child_add(&w->children, server->closer, CHILD_CLOSER, s);
+    child_add(&w->children, closer, CHILD_CLOSER, s);
     w->childless = false;
-    loop_want(&w->loop, server->fd, SOURCE_NOTIFY, s->slot, false, false);
+    listen_to(w, s, false);
 }
 
 void act_notify_closed(struct world *w, struct service *s)
@@ -347,40 +299,100 @@ void act_notify_closed(struct world *w, struct service *s)
     if (!t)
         return;
     notify_server_closed(&t->server);
-    if (t->server.fd >= 0)
-        loop_want(&w->loop, t->server.fd, SOURCE_NOTIFY, s->slot, true, false);
+    listen_to(w, s, true);
 }
 
-static void take(struct world *w, struct service *s, int most)
+static void judge(struct world *w, struct service *s, enum notify_taken taken,
+                  const struct notify *message, const struct notify_sender *sender)
+{
+    enum refusal refusal = act_sender_judge(w, s, sender);
+
+    if (!refusal && taken == NOTIFY_BROKEN)
+        refusal = REFUSED_BROKEN;
+    if (refusal)
+        act_sender_refuse(w, s, refusal, sender->pid);
+    else
+        hear(w, s, message, sender);
+}
+
+/* Returns how many there were. */
+static int take(struct world *w, struct service *s, int most)
 {
     struct talk *t = world_life(w, s)->talk;
     char buf[NOTIFY_MAX + 1];
     struct notify message;
     struct notify_sender sender;
-    enum notify_taken taken;
-    enum refusal refusal;
     unsigned descriptors;
+    int n = 0;
 
-    while (t && most-- > 0 && child_reserve(&w->children) == 0) {
-        taken = notify_server_take(&t->server, buf, &message, &sender, &descriptors);
+    for (; t && n < most && child_reserve(&w->children) == 0; n++) {
+        enum notify_taken taken =
+            notify_server_take(&t->server, buf, &message, &sender, &descriptors);
         note_closer(w, s);
         if (taken == NOTIFY_NONE)
-            return;
-        if (!service_live(s))
-            continue;
-        refusal = judge(w, s, &sender);
-        if (!refusal && taken == NOTIFY_BROKEN)
-            refusal = REFUSED_BROKEN;
-        if (refusal)
-            tell_refusal(w, s, refusal, sender.pid);
-        else
-            hear(w, s, &message, &sender);
+            break;
+        if (is_heard(s))
+            judge(w, s, taken, &message, &sender);
+    }
+    return n;
+}
+
+/* There is one that brings descriptors, and no child could be had to take it. */
+static void put_off(struct world *w, struct service *s)
+{
+    struct talk *t = world_life(w, s)->talk;
+
+    act_sender_refuse(w, s, REFUSED_FOR_NOW, 0);
+    listen_to(w, s, false);
+    t->again_at = w->now + RETRY;
+    w->put_off++;
+}
+
+/* Its exec is known first: what may count only after it is not to be refused. */
+void act_notify_take(struct world *w, struct service *s)
+{
+    struct talk *t = world_life(w, s)->talk;
+    int n;
+
+    act_read_report(w, s, CHILD_MAIN);
+    if (!t)
+        return;
+    n = take(w, s, MESSAGES_IN_A_TURN);
+    if (n == MESSAGES_IN_A_TURN)
+        t->unread = w->turn;
+    if (n == 0 && !t->server.closer && !t->again_at)
+        put_off(w, s);
+}
+
+static void take_up(struct world *w, const struct service *s)
+{
+    struct talk *t = world_life(w, s)->talk;
+
+    t->again_at = 0;
+    w->put_off--;
+    if (!t->server.closer)
+        listen_to(w, s, true);
+}
+
+void act_notify_expire(struct world *w)
+{
+    for (size_t i = 0; w->put_off && i < w->engine.graph.n; i++) {
+        const struct talk *t = w->engine.graph.at[i] ? w->lives[i].talk : NULL;
+        if (t && t->again_at && t->again_at <= w->now)
+            take_up(w, w->engine.graph.at[i]);
     }
 }
 
-void act_notify_take(struct world *w, struct service *s)
+msec act_notify_deadline(const struct world *w)
 {
-    take(w, s, MESSAGES_IN_A_TURN);
+    msec first = NEVER;
+
+    for (size_t i = 0; w->put_off && i < w->engine.graph.n; i++) {
+        const struct talk *t = w->engine.graph.at[i] ? w->lives[i].talk : NULL;
+        if (t && t->again_at && t->again_at < first)
+            first = t->again_at;
+    }
+    return first;
 }
 
 void act_notify_last_words(struct world *w, struct service *s)

@@ -1,43 +1,14 @@
-/* Probes of readiness and health, and the watchdog: what is due to connections and children, their
- * answers to the engine. */
+/* One probe: a question to a connection or a child, and from its answer to the engine. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "tend/address.h"
 #include "tend/log.h"
-#include "tend/process.h"
-#include "tend/units.h"
 #include "tend/world.h"
-
-/* ---- which there are ---- */
-
-static bool needs_checkup(const struct conf *c)
-{
-    return c->watchdog || conf_wants_notify(c) || conf_has_health(c) ||
-           c->ready.on == CONF_READY_TCP || c->ready.on == CONF_READY_UNIX ||
-           c->ready.on == CONF_READY_COMMAND;
-}
-
-int act_probe_room(struct world *w, struct service *s)
-{
-    struct life *l = world_life(w, s);
-
-    if (l->checkup || !needs_checkup(s->conf))
-        return 0;
-    l->checkup = calloc(1, sizeof *l->checkup);
-    if (!l->checkup)
-        return -1;
-    l->checkup->probe.fd = -1;
-    health_off(&l->checkup->health);
-    w->checkups++;
-    return 0;
-}
 
 static void end_connection(struct world *w, struct checkup *c)
 {
@@ -46,39 +17,19 @@ static void end_connection(struct world *w, struct checkup *c)
     probe_end(&c->probe);
 }
 
-/* Whoever has left its group has it as a parent yet, and so is found now or never. */
-static void end_child(struct world *w, struct service *s)
+void act_probe_end(struct world *w, struct service *s)
 {
     struct checkup *c = world_life(w, s)->checkup;
 
-    if (!c->pid || c->given_up)
-        return;
-    roster_refresh(w, s);
-    process_signal_group(c->pid, SIGKILL);
+    end_connection(w, c);
+    if (c->pid && !c->given_up)
+        act_end_child(w, s, c->pid);
     c->given_up = true;
-}
-
-static void end(struct world *w, struct service *s)
-{
-    end_connection(w, world_life(w, s)->checkup);
-    end_child(w, s);
-}
-
-void act_probe_free(struct world *w, struct service *s)
-{
-    struct life *l = world_life(w, s);
-
-    if (!l->checkup)
-        return;
-    end_connection(w, l->checkup);
-    free(l->checkup);
-    l->checkup = NULL;
-    w->checkups--;
 }
 
 /* ---- answers ---- */
 
-static void act_on(struct world *w, struct service *s, enum health_verdict verdict)
+void act_probe_judge(struct world *w, struct service *s, enum health_verdict verdict)
 {
     const struct engine_fact unhealthy = {.cause = CAUSE_FAULT};
     const struct checkup *c = world_life(w, s)->checkup;
@@ -113,7 +64,8 @@ static void answer(struct world *w, struct service *s, bool well, const char *fo
     va_start(ap, format);
     vsnprintf(c->fault, sizeof c->fault, format, ap);
     va_end(ap);
-    act_on(w, s, health_answer(&c->health, s->conf, well, loop_now_up()));
+    c->skipped = false;
+    act_probe_judge(w, s, health_answer(&c->health, s->conf, well, loop_now_up()));
 }
 
 /* For want of something of ours, which says nothing of the service; that may go on for long, and is
@@ -122,9 +74,9 @@ static void skip(struct world *w, struct service *s, const char *why)
 {
     struct checkup *c = world_life(w, s)->checkup;
 
-    if (strcmp(c->fault, why) != 0)
+    if (!c->skipped)
         log_warnx("%s: cannot be probed: %s", service_name(s), why);
-    snprintf(c->fault, sizeof c->fault, "%s", why);
+    c->skipped = true;
     health_skipped(&c->health, s->conf, loop_now_up());
 }
 
@@ -217,7 +169,7 @@ static void ask_child(struct world *w, struct service *s, const struct question 
     struct spawn_order order = {.argv = q->command, .local = q->local};
     struct checkup *c = world_life(w, s)->checkup;
     struct engine_fact fact = {0};
-    char why[sizeof c->fault];
+    char why[128];
 
     c->given_up = false;
     c->pid = act_start_child(w, s, &order, CHILD_PROBE, &fact);
@@ -232,7 +184,7 @@ static void ask_child(struct world *w, struct service *s, const struct question 
 }
 
 /* The child of the last probe, which did not answer in time, may not have ended yet. */
-static void probe(struct world *w, struct service *s)
+void act_probe_ask(struct world *w, struct service *s)
 {
     struct checkup *c = world_life(w, s)->checkup;
     struct question q = question_of(s, c->health.phase);
@@ -259,161 +211,10 @@ void act_probe_woken(struct world *w, struct service *s)
         answer_connection(w, s, state);
 }
 
-/* ---- time ---- */
-
-void act_probe_starved(struct world *w, struct service *s, const char *why)
-{
-    const struct engine_fact fact = {.cause = CAUSE_WATCHDOG};
-
-    if (s->state != SERVICE_RUNNING && (s->state != SERVICE_STARTING || s->preparing))
-        return;
-    log_warnx("%s: watchdog: %s", service_name(s), why);
-    engine_event(&w->engine, s, EVENT_FAULT, w->now, &fact);
-}
-
-static void starve(struct world *w, struct service *s)
-{
-    char interval[UNITS_DURATION_MAX], why[UNITS_DURATION_MAX + 48];
-
-    units_duration_short(world_life(w, s)->checkup->health.watchdog, interval);
-    snprintf(why, sizeof why, "it has not said for %s that it is alive", interval);
-    act_probe_starved(w, s, why);
-}
-
-static void expire(struct world *w, struct service *s)
+void act_probe_late(struct world *w, struct service *s)
 {
     struct checkup *c = world_life(w, s)->checkup;
-    enum health_verdict verdict = HEALTH_SAME;
 
     /* an answer that is good so far may be one that does not end */
-    if (c->probe.fd >= 0 && c->health.probing && c->health.probe_at <= w->now) {
-        answer_connection(w, s, probe_late(&c->probe));
-        return;
-    }
-    switch (health_expire(&c->health, s->conf, w->now, &verdict)) {
-    case HEALTH_NOTHING:
-        break;
-    case HEALTH_PROBE:
-        probe(w, s);
-        break;
-    case HEALTH_LATE:
-        end(w, s);
-        snprintf(c->fault, sizeof c->fault, "no answer in time");
-        act_on(w, s, verdict);
-        break;
-    case HEALTH_STARVED:
-        starve(w, s);
-        break;
-    }
-}
-
-void act_probe_expire(struct world *w)
-{
-    for (size_t i = 0; w->checkups && i < w->engine.graph.n; i++) {
-        struct service *s = w->engine.graph.at[i];
-        while (s && w->lives[i].checkup && health_deadline(&w->lives[i].checkup->health) <= w->now)
-            expire(w, s);
-    }
-}
-
-msec act_probe_deadline(const struct world *w)
-{
-    msec first = NEVER;
-
-    for (size_t i = 0; w->checkups && i < w->engine.graph.n; i++) {
-        const struct checkup *c = w->engine.graph.at[i] ? w->lives[i].checkup : NULL;
-        if (c && health_deadline(&c->health) < first)
-            first = health_deadline(&c->health);
-    }
-    return first;
-}
-
-void act_probe_fed(struct world *w, struct service *s)
-{
-    struct checkup *c = world_life(w, s)->checkup;
-
-    if (c)
-        health_fed(&c->health, loop_now_up());
-}
-
-void act_probe_set_watchdog(struct world *w, struct service *s, msec interval)
-{
-    struct checkup *c = world_life(w, s)->checkup;
-
-    if (c)
-        health_set_watchdog(&c->health, interval, loop_now_up());
-}
-
-/* ---- what becomes of the service ---- */
-
-void act_probe_executed(struct world *w, struct service *s)
-{
-    struct checkup *c = world_life(w, s)->checkup;
-
-    if (c && s->state == SERVICE_STARTING && s->executed)
-        health_starting(&c->health, s->conf, loop_now_up());
-}
-
-void act_probe_moved(struct world *w, const struct service *s)
-{
-    struct life *l = world_life(w, s);
-
-    if (!l->checkup || l->moved)
-        return;
-    l->moved = true;
-    w->moved[w->n_moved++] = s->slot;
-}
-
-static void follow(struct world *w, struct service *s)
-{
-    struct checkup *c = world_life(w, s)->checkup;
-
-    if (s->state == SERVICE_RUNNING) {
-        health_running(&c->health, s->conf, loop_now_up());
-        if (!c->health.probing)
-            end(w, s);
-    } else if (s->state != SERVICE_STARTING) {
-        health_off(&c->health);
-        end(w, s);
-    }
-    c->fault[0] = '\0';
-}
-
-void act_probe_follow(struct world *w)
-{
-    while (w->n_moved) {
-        unsigned slot = w->moved[--w->n_moved];
-        w->lives[slot].moved = false;
-        if (w->engine.graph.at[slot] && w->lives[slot].checkup)
-            follow(w, w->engine.graph.at[slot]);
-    }
-}
-
-static void reconfigure(struct world *w, struct service *s)
-{
-    struct checkup *c = world_life(w, s)->checkup;
-    bool marked = c->health.marked;
-
-    if (s->state == SERVICE_RUNNING && c->health.phase == HEALTH_OFF)
-        health_running(&c->health, s->conf, loop_now_up());
-    else
-        health_changed(&c->health, s->conf, loop_now_up());
-    if (!c->health.probing)
-        end(w, s);
-    if (marked && !c->health.marked)
-        observe_health(w, s, "");
-}
-
-/* One that was not probed before may be now. */
-void act_probe_reconfigured(struct world *w)
-{
-    for (size_t i = 0; i < w->engine.graph.n; i++) {
-        struct service *s = w->engine.graph.at[i];
-        if (!s || !service_live(s))
-            continue;
-        if (act_probe_room(w, s))
-            log_warnx("%s: cannot be probed: %s", service_name(s), strerror(ENOMEM));
-        if (w->lives[i].checkup)
-            reconfigure(w, s);
-    }
+    answer_connection(w, s, probe_late(&c->probe));
 }

@@ -141,13 +141,11 @@ int act_reload(struct world *w, struct service *s)
     return result;
 }
 
-/* Whoever has left its group has it as a parent yet, and so is found now or never. */
 static void end(struct world *w, struct service *s)
 {
     struct life *l = world_life(w, s);
 
-    roster_refresh(w, s);
-    process_signal_group(l->reload_pid, SIGKILL);
+    act_end_child(w, s, l->reload_pid);
     l->reload_killed = true;
 }
 
@@ -164,7 +162,7 @@ void act_reload_ended(struct world *w, struct service *s, const struct service_e
     struct life *l = world_life(w, s);
 
     observe_command(w, s, CHILD_RELOAD, l->reload_pid, exit);
-    l->reload_failed = exit->how != EXIT_CODE || exit->number != 0;
+    l->reload_failed |= exit->how != EXIT_CODE || exit->number != 0;
     l->reload_pid = 0;
     w->reloads--;
     if (l->reload_failed)

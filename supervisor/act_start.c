@@ -64,7 +64,7 @@ void act_read_report(struct world *w, struct service *s, enum child_kind kind)
     drop_report(w, way.spawn);
     if (kind == CHILD_MAIN && !way.failure->error) {
         engine_event(&w->engine, s, EVENT_EXEC_OK, w->now, NULL);
-        act_probe_executed(w, s);
+        act_health_executed(w, s);
     }
     l->unsaved = true;
 }
@@ -95,17 +95,51 @@ static int cgroup_of(struct world *w, struct service *s)
     return cgroup_make(&w->cgroup, service_name(s));
 }
 
-/* Whom it notifies, and how it finds its service. */
-static void complete_order(struct world *w, const struct service *s, struct spawn_order *order,
-                           enum child_kind kind)
+/* Where it finds its service, and whom it notifies. -1 with errno. */
+static int complete_order(struct world *w, struct service *s, struct spawn_order *order,
+                          enum child_kind kind)
 {
-    const struct talk *t = world_life(w, s)->talk;
+    const struct life *l = world_life(w, s);
 
     order->is_main = kind == CHILD_MAIN && !s->preparing;
     order->main = s->pid;
-    order->notify = t && kind != CHILD_PROBE ? t->server.address : NULL;
+    order->notify = l->talk && kind != CHILD_PROBE ? l->talk->server.address : NULL;
     order->watchdog = order->is_main ? s->conf->watchdog : 0;
-    order->cgroup = order->ready = -1;
+    order->cgroup = -1;
+    if (order->is_main && s->conf->ready.on == CONF_READY_FD) {
+        order->ready = act_notify_ready_fd(w, s);
+        if (order->ready < 0)
+            return -1;
+    }
+    if (kind == CHILD_MAIN || l->in_cgroup)
+        order->cgroup = cgroup_of(w, s);
+    return 0;
+}
+
+/* Where it cannot be in its cgroup it starts without. *in_cgroup: it is in it. */
+static pid_t start_in_cgroup(struct world *w, struct service *s, struct spawn_order *order,
+                             struct spawn **out, enum spawn_step *step, bool *in_cgroup)
+{
+    pid_t pid = spawn_start(&w->common, s->conf, order, out, step);
+    int error = errno;
+
+    *in_cgroup = order->cgroup >= 0 && pid > 0;
+    if (order->cgroup >= 0)
+        close(order->cgroup);
+    errno = error;
+    if (pid > 0 || *step != SPAWN_CGROUP)
+        return pid;
+    order->cgroup = -1;
+    return spawn_start(&w->common, s->conf, order, out, step);
+}
+
+static void note_start(struct world *w, struct service *s, pid_t pid, enum child_kind kind,
+                       const struct way *way)
+{
+    child_add(&w->children, pid, kind, s);
+    w->childless = false;
+    if (loop_add(&w->loop, spawn_fd(*way->spawn), way->source, s->slot))
+        log_warn("%s: its start cannot be watched", service_name(s));
 }
 
 /* Everything that can fail is done before the fork, so that a child is in the table from its birth.
@@ -121,35 +155,18 @@ pid_t act_start_child(struct world *w, struct service *s, struct spawn_order *or
 
     drop_report(w, way.spawn);
     *way.failure = (struct start_failure){0};
-    complete_order(w, s, order, kind);
-    if (order->is_main && s->conf->ready.on == CONF_READY_FD)
-        order->ready = act_notify_ready_fd(w, s);
-    if (child_reserve(&w->children) == 0 &&
-        (order->ready >= 0 || !order->is_main || s->conf->ready.on != CONF_READY_FD)) {
-        if (kind == CHILD_MAIN || l->in_cgroup)
-            order->cgroup = cgroup_of(w, s);
-        pid = spawn_start(&w->common, s->conf, order, way.spawn, &step);
-        in_cgroup = order->cgroup >= 0 && pid > 0;
-        if (pid < 0 && step == SPAWN_CGROUP) {
-            close(order->cgroup);
-            order->cgroup = -1;
-            pid = spawn_start(&w->common, s->conf, order, way.spawn, &step);
-        }
-    }
+    order->ready = -1;
+    if (child_reserve(&w->children) == 0 && complete_order(w, s, order, kind) == 0)
+        pid = start_in_cgroup(w, s, order, way.spawn, &step, &in_cgroup);
     fact->error = errno;
     fact->error_step = (int)step;
-    if (order->cgroup >= 0)
-        close(order->cgroup);
     if (order->ready >= 0)
         close(order->ready);
     if (pid < 0)
         return -1;
     if (kind == CHILD_MAIN) /* where the main process is, there its service is looked for */
         l->in_cgroup = in_cgroup;
-    child_add(&w->children, pid, kind, s);
-    w->childless = false;
-    if (loop_add(&w->loop, spawn_fd(*way.spawn), way.source, s->slot))
-        log_warn("%s: its start cannot be watched", service_name(s));
+    note_start(w, s, pid, kind, &way);
     return pid;
 }
 
@@ -159,7 +176,7 @@ static pid_t start_main(struct world *w, struct service *s, struct engine_fact *
     struct spawn_order order = {.argv = s->preparing ? s->conf->before_start : s->conf->command};
 
     fact->error_step = SPAWN_PREPARE;
-    if (act_notify_open(w, s) || act_probe_room(w, s)) {
+    if (act_notify_open(w, s) || act_health_begin(w, s)) {
         fact->error = errno;
         return -1;
     }

@@ -172,7 +172,7 @@ int config_take(struct world *w, struct conf_set *set)
     w->supervisor.group = NULL; /* it goes with the set */
     if (!w->deadline_given)
         w->deadline = set->supervisor.deadline ? set->supervisor.deadline : NEVER;
-    act_probe_reconfigured(w);
+    act_health_reconfigured(w);
     serve_set_limit(w, w->engine.graph.n);
     serve_set_group(w, set->supervisor.has_group, set->supervisor.gid);
     w->loaded = true;

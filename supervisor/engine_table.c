@@ -149,7 +149,7 @@ CELL(no_fork)
 CELL(become_ready)
 {
     (void)fact;
-    if (s->preparing)
+    if (s->preparing || !s->pid)
         return;
     s->ready = true;
     s->start_by = NEVER;
@@ -228,7 +228,7 @@ CELL(stop_late)
 
 CELL(stop_faulty)
 {
-    if (s->preparing)
+    if (s->preparing || !s->pid)
         return;
     life_begin_stop(e, s, fact->cause == CAUSE_WATCHDOG ? CAUSE_WATCHDOG : CAUSE_FAULT, STEP_SIGNAL,
                     now, EVENT_FAULT);

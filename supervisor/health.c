@@ -229,6 +229,12 @@ void health_fed(struct health *h, msec now)
         h->fed_by = later(now, h->watchdog);
 }
 
+void health_extend(struct health *h, msec now, msec wait)
+{
+    if (h->fed_by < later(now, wait))
+        h->fed_by = later(now, wait);
+}
+
 /* Before it is known to be executed, too: a message may be faster. */
 void health_set_watchdog(struct health *h, msec interval, msec now)
 {

@@ -192,7 +192,7 @@ static void close_world(struct world *w)
         struct service *s = w->engine.graph.at[i];
         if (s) {
             act_notify_free(w, s);
-            act_probe_free(w, s);
+            act_health_free(w, s);
         }
         members_free(&w->lives[i].members);
         if (w->engine.graph.at[i] && w->lives[i].in_cgroup)

@@ -137,6 +137,13 @@ int process_open(pid_t pid)
     return allowed(pid) ? (int)syscall(SYS_pidfd_open, pid, 0) : refuse();
 }
 
+bool process_is_child(pid_t pid)
+{
+    siginfo_t info;
+
+    return pid > 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 bool process_has_ended(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};

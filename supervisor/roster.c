@@ -85,6 +85,13 @@ static int direct(void *world, const struct process_stat *p)
     return owner;
 }
 
+const struct service *roster_owner(struct world *w, const struct process_stat *p)
+{
+    int owner = direct(w, p);
+
+    return owner < 0 ? NULL : w->engine.graph.at[owner];
+}
+
 /* They are no members, only what descends from them is; so it is enough to know that they are ours.
  * Of none has the number been given away, as we have not waited for it. */
 static bool is_own_child(void *world, pid_t pid, struct process_stat *out)

@@ -98,7 +98,7 @@ static struct answer_more more_of(const struct world *w, const struct service *s
     if (l->talk) {
         more.status = l->talk->status;
         more.error = l->talk->error;
-        more.reloading = l->talk->reloading;
+        more.reloading = l->talk->reloading && service_live(s);
     }
     if (l->checkup)
         add_checkup(&more, l->checkup);

@@ -51,8 +51,8 @@ const char *spawn_step_name(int step)
 static bool is_managers(const char *entry)
 {
     static const char *const prefixes[] = {
-        "NOTIFY_SOCKET=", "LISTEN_PID=",    "LISTEN_FDS=", "LISTEN_FDNAMES=",
-        "WATCHDOG_PID=",  "WATCHDOG_USEC=", "MAINPID="};
+        "NOTIFY_SOCKET=", "LISTEN_PID=",    "LISTEN_FDS=", "LISTEN_FDNAMES=", "LISTEN_PIDFDID=",
+        "WATCHDOG_PID=",  "WATCHDOG_USEC=", "MAINPID=",    "MAINPIDFDID="};
 
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (!strncmp(entry, prefixes[i], strlen(prefixes[i])))

@@ -57,6 +57,12 @@ static void bury_main(struct world *w, struct service *s, pid_t pid,
     l->unsaved = true;
 }
 
+static void bury_plain(struct world *w, pid_t pid)
+{
+    process_reap(pid);
+    child_remove(&w->children, pid);
+}
+
 /* Its last words may be that another process is the main one now. */
 static void bury_main_or_former(struct world *w, struct service *s, pid_t pid,
                                 const struct service_exit *exit)
@@ -67,8 +73,7 @@ static void bury_main_or_former(struct world *w, struct service *s, pid_t pid,
         bury_main(w, s, pid, exit);
         return;
     }
-    process_reap(pid);
-    child_remove(&w->children, pid);
+    bury_plain(w, pid);
 }
 
 /* Of a stop command nothing is left either. */
@@ -85,28 +90,13 @@ static void bury_command(struct world *w, struct service *s, pid_t pid,
     world_life(w, s)->unsaved = true;
 }
 
-/* Nor of its group is anything of a reload command; who left the group stays a part of the service,
- * which is seen while its session is known. */
-static void bury_reload(struct world *w, struct service *s, pid_t pid,
-                        const struct service_exit *exit)
+/* Nor of its group is anything of a reload command or a probe; who left the group stays a part of
+ * the service, which is seen while its session is known. */
+static void bury_errand(struct world *w, struct service *s, const struct child *c)
 {
-    act_read_report(w, s, CHILD_RELOAD);
-    roster_refresh(w, s);
-    process_signal_group(pid, SIGKILL);
-    process_reap(pid);
-    child_remove(&w->children, pid);
-    act_reload_ended(w, s, exit);
-}
-
-static void bury_probe(struct world *w, struct service *s, pid_t pid,
-                       const struct service_exit *exit)
-{
-    act_read_report(w, s, CHILD_PROBE);
-    roster_refresh(w, s);
-    process_signal_group(pid, SIGKILL);
-    process_reap(pid);
-    child_remove(&w->children, pid);
-    act_probe_ended(w, s, exit);
+    act_read_report(w, s, c->kind);
+    act_end_child(w, s, c->pid);
+    bury_plain(w, c->pid);
 }
 
 static void bury_child(struct world *w, const struct child *child, const struct service_exit *exit)
@@ -121,23 +111,22 @@ static void bury_child(struct world *w, const struct child *child, const struct 
         bury_command(w, c.service, c.pid, exit);
         break;
     case CHILD_RELOAD:
-        bury_reload(w, c.service, c.pid, exit);
+        bury_errand(w, c.service, &c);
+        act_reload_ended(w, c.service, exit);
         break;
     case CHILD_PROBE:
-        bury_probe(w, c.service, c.pid, exit);
+        bury_errand(w, c.service, &c);
+        act_probe_ended(w, c.service, exit);
         break;
     case CHILD_FORMER:
-        process_reap(c.pid);
-        child_remove(&w->children, c.pid);
+        bury_plain(w, c.pid);
         break;
     case CHILD_LOADER:
-        process_reap(c.pid);
-        child_remove(&w->children, c.pid);
+        bury_plain(w, c.pid);
         config_ended(w, c.pid);
         break;
     case CHILD_CLOSER:
-        process_reap(c.pid);
-        child_remove(&w->children, c.pid);
+        bury_plain(w, c.pid);
         act_notify_closed(w, c.service);
         break;
     case CHILD_KIND_COUNT:
@@ -258,6 +247,7 @@ static void read_messages(struct world *w, const struct loop_event *events, int 
 /* After the deaths: who has just died does not answer any more. */
 static void read_answers(struct world *w, const struct loop_event *events, int n)
 {
+    act_health_follow(w);
     for (int i = 0; i < n; i++) {
         struct service *s = service_at(w, events[i].index);
         if (s && events[i].kind == SOURCE_MAIN)
@@ -326,8 +316,9 @@ static void expire(struct world *w)
         turn_shutdown(w, "deadline", 0);
     }
     engine_expire(&w->engine, w->now);
-    act_probe_expire(w);
+    act_health_expire(w);
     act_reload_expire(w);
+    act_notify_expire(w);
     while ((c = child_expired(&w->children, w->now)))
         expire_child(w, c);
     if (w->now >= w->look_at)
@@ -375,8 +366,10 @@ static msec next_deadline(struct world *w)
         first = turn_end_deadline(w);
     if (serve_deadline(w) < first)
         first = serve_deadline(w);
-    if (act_probe_deadline(w) < first)
-        first = act_probe_deadline(w);
+    if (act_health_deadline(w) < first)
+        first = act_health_deadline(w);
+    if (act_notify_deadline(w) < first)
+        first = act_notify_deadline(w);
     if (act_reload_deadline(w) < first)
         first = act_reload_deadline(w);
     if (announce_deadline(w) < first)

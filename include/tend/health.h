@@ -83,6 +83,8 @@ void health_skipped(struct health *, const struct conf *, msec now);
 /* WATCHDOG=1; WATCHDOG_USEC (0: off), which also counts as that. */
 void health_fed(struct health *, msec now);
 void health_set_watchdog(struct health *, msec interval, msec now);
+/* EXTEND_TIMEOUT_USEC: the watchdog is not late before that. */
+void health_extend(struct health *, msec now, msec wait);
 
 /* Its settings were replaced while it lives (a reload), or may have been: what is due follows the
  * new ones. Where somebody else is asked from now on, failures are counted anew; a probe under way

@@ -45,6 +45,8 @@ int process_open(pid_t);
 /* To whom the descriptor holds; 0, or -1 with errno; ESRCH: gone. */
 int process_signal_held(int fd, int signal);
 
+/* Whether it is a child of ours that was not reaped. */
+bool process_is_child(pid_t);
 /* Whether it has ended, waited for or not. */
 bool process_has_ended(int fd);
 

@@ -1,8 +1,10 @@
 /* Where the pure engine and the processes meet. Only the files of layer 4 see this structure:
- * turn.c (one wake-up), act.c (action to effect), act_notify.c (what services say of themselves),
- * act_probe.c (what they are asked), roster.c (who is left of a service), config.c (a new set comes
- * in), entrypoint.c (the command of the command line), observe.c (what is told to people),
- * announce.c (what is told to whoever started us). */
+ * turn.c (one wake-up), act.c (action to effect), act_start.c (to a process), act_reload.c (the
+ * reload of one service), act_notify.c (what services say of themselves), act_sender.c (who may),
+ * act_main.c (a main process that they name), act_probe.c and act_health.c (what they are asked,
+ * and when), roster.c (who is left of a service), config.c (a new set comes in), entrypoint.c (the
+ * command of the command line), serve.c (clients of the control socket), observe.c and progress.c
+ * (what is told to people), announce.c (what is told to whoever started us). */
 #ifndef TEND_WORLD_H
 #define TEND_WORLD_H
 
@@ -68,22 +70,50 @@ struct start_failure {
     int step, error;
 };
 
-/* At most so many in a while are told. */
+/* So much in a while, and no more. */
+enum { RATE_WHILE = 10000 };
 struct rate {
     msec since;
     unsigned n;
+};
+static inline bool rate_allows(struct rate *r, msec now, unsigned most)
+{
+    if (now - r->since >= RATE_WHILE)
+        *r = (struct rate){.since = now};
+    return r->n++ < most;
+}
+
+/* Why a message is passed over, which is said once in each life. */
+enum refusal {
+    REFUSED_NOT,
+    REFUSED_OUTSIDE,
+    REFUSED_USER,
+    REFUSED_NOT_MAIN,
+    REFUSED_OTHER,
+    REFUSED_EARLIER,
+    REFUSED_BROKEN,
+    REFUSED_VALUE,
+    REFUSED_STORE,
+    REFUSED_NAMING,
+    REFUSED_NAMED,
+    REFUSED_HOLD,
+    REFUSED_NAMES,
+    REFUSED_FOR_NOW, /* no process can be made for it */
+    REFUSAL_COUNT
 };
 
 /* Of a service that notifies us: its socket, and what it last said. */
 struct talk {
     struct notify_server server;
-    uid_t uid; /* whose the socket is */
+    uid_t uid;       /* whose the socket is */
+    uint64_t unread; /* the last turn after which messages may have been left */
     bool reloading;
     bool reload_due, reload_begun; /* it is to answer a reload; it has said RELOADING since */
     uint64_t reload_asked;         /* when, in microseconds of CLOCK_MONOTONIC */
     msec reload_by;
     int error;
-    unsigned refused; /* what was said once of this life's messages */
+    unsigned refused; /* enum refusal: what was said of this life's messages */
+    msec again_at;    /* it is not read before, as no process could be made for that; 0: it is */
     struct rate told, renamed;
     char status[NOTIFY_STATUS_MAX + 1]; /* made printable */
 };
@@ -96,6 +126,7 @@ struct checkup {
     struct start_failure failure;
     pid_t pid;      /* a child; 0: none */
     bool given_up;  /* KILL was sent to it, and its answer does not count */
+    bool skipped;   /* it could not be probed, and that was said */
     char fault[64]; /* of the last that failed, as long as none has succeeded */
 };
 
@@ -145,7 +176,8 @@ struct world {
     unsigned reloads;     /* reload commands that run */
     unsigned reloads_due; /* answers that are waited for */
     unsigned checkups;
-    unsigned *moved; /* slots of services whose state changed, and that was not followed yet */
+    unsigned put_off; /* sockets that are not read for now */
+    unsigned *moved;  /* slots of services whose state changed, and that was not followed yet */
     size_t n_moved;
 
     int proc; /* descriptor of /proc, -1: none */
@@ -260,6 +292,8 @@ void act(struct world *);
 /* The rest of the group of a main process that is still a zombie is told while nobody else can
  * have its number. */
 void act_on_death(struct world *, struct service *);
+/* A command of the service, or a probe, is over: its group gets KILL. */
+void act_end_child(struct world *, struct service *, pid_t);
 
 /* act_start.c */
 void act_spawn(struct world *, struct service *);
@@ -288,41 +322,58 @@ void act_notify_closed(struct world *, struct service *);
 /* The socket that was deleted is made anew. */
 void act_notify_again(struct world *, struct service *);
 void act_notify_free(struct world *, struct service *);
+void act_notify_expire(struct world *);
+msec act_notify_deadline(const struct world *);
 /* For its ready.fd: the end that its command is to have, which is to be closed after the fork; -1
  * with errno. */
 int act_notify_ready_fd(struct world *, struct service *);
 
+/* act_sender.c */
+enum refusal act_sender_judge(struct world *, const struct service *, const struct notify_sender *);
+/* Says so, where that is new. */
+void act_sender_refuse(struct world *, const struct service *, enum refusal, pid_t);
+
 /* act_main.c */
 /* It says which process is its main one. */
-void act_main_named(struct world *, struct service *, pid_t, const struct notify_sender *);
+enum refusal act_main_named(struct world *, struct service *, pid_t, const struct notify_sender *);
 /* The one that it named may have ended. */
 void act_main_woken(struct world *, struct service *);
 /* A signal to its main process, or to that one's group; 0, or -1 with errno. */
 int act_main_signal(struct world *, struct service *, int signal, bool group);
 /* Its main process has ended, or another took its place. */
 void act_main_close(struct world *, struct service *);
-/* A process that is not in the wait table is a live one of the service. */
-bool act_main_is_member(struct world *, struct service *, pid_t);
+
+/* act_health.c */
+/* Before it is started; -1 with ENOMEM. */
+int act_health_begin(struct world *, struct service *);
+void act_health_executed(struct world *, struct service *);
+/* It has changed its state. */
+void act_health_moved(struct world *, const struct service *);
+/* What those changes mean to probes. */
+void act_health_follow(struct world *);
+/* The config was taken over. */
+void act_health_reconfigured(struct world *);
+void act_health_expire(struct world *);
+msec act_health_deadline(const struct world *);
+/* It is alive; it will say so this often (0: no longer); not before so long from now; it is to be
+ * taken as if it were not. */
+void act_health_fed(struct world *, struct service *);
+void act_health_set_watchdog(struct world *, struct service *, msec interval);
+void act_health_extend(struct world *, struct service *, msec wait);
+void act_health_starved(struct world *, struct service *, const char *why);
+void act_health_free(struct world *, struct service *);
 
 /* act_probe.c */
-/* Before it is started; -1 with ENOMEM. */
-int act_probe_room(struct world *, struct service *);
-void act_probe_executed(struct world *, struct service *);
-/* It has changed its state. */
-void act_probe_moved(struct world *, const struct service *);
-/* What those changes mean to probes. */
-void act_probe_follow(struct world *);
-/* The config was taken over. */
-void act_probe_reconfigured(struct world *);
+/* Begins a probe. */
+void act_probe_ask(struct world *, struct service *);
+/* Its connection can go on; its time is over; its child was reaped. */
 void act_probe_woken(struct world *, struct service *);
+void act_probe_late(struct world *, struct service *);
 void act_probe_ended(struct world *, struct service *, const struct service_exit *);
-void act_probe_expire(struct world *);
-msec act_probe_deadline(const struct world *);
-/* It is alive; it will say so this often (0: no longer); it is to be taken as if it were not. */
-void act_probe_fed(struct world *, struct service *);
-void act_probe_set_watchdog(struct world *, struct service *, msec interval);
-void act_probe_starved(struct world *, struct service *, const char *why);
-void act_probe_free(struct world *, struct service *);
+/* Its answer does not count any more: the connection is closed, the child gets KILL. */
+void act_probe_end(struct world *, struct service *);
+/* Tells the engine, and people. */
+void act_probe_judge(struct world *, struct service *, enum health_verdict);
 /* The child that probes it; 0: none. */
 static inline pid_t act_probe_pid(const struct life *l)
 {
@@ -363,6 +414,8 @@ unsigned roster_sweep(struct world *, int signal);
 bool roster_strangers(struct world *);
 /* A watched cgroup may have become empty. */
 void roster_woken(struct world *);
+/* Whose a process is known to be; NULL: nobody's, or only by its parents. */
+const struct service *roster_owner(struct world *, const struct process_stat *);
 /* Shows what is known to live of the service as of the last look, those in the wait table first,
  * until show has seen enough, or many were looked at; NULL: of what belongs to none. */
 typedef bool roster_show(void *self, const struct process_stat *);

@@ -683,6 +683,30 @@ static void test_watchdog_while_starting(void **state)
     expect_state("first", SERVICE_STARTING);
 }
 
+/* Between the decision to start it and its process, whatever is said is of an earlier life. */
+static void test_nothing_counts_before_the_fork(void **state)
+{
+    struct service *s;
+
+    (void)state;
+    RELOAD(notifies(service("web")));
+    s = get("web");
+    leave("web", 1);
+    d.now += 60000;
+    engine_expire(&d.e, d.now);
+    engine_settle(&d.e, d.now);
+    assert_int_equal(s->state, SERVICE_STARTING);
+    assert_int_equal(s->pid, 0);
+    engine_event(&d.e, s, EVENT_READY, d.now, NULL);
+    engine_event(&d.e, s, EVENT_FAULT, d.now, NULL);
+    engine_event(&d.e, s, EVENT_LEAVING, d.now, NULL);
+    assert_int_equal(s->state, SERVICE_STARTING);
+    assert_false(s->ready);
+    drive();
+    assert_true(s->pid > 0);
+    assert_int_equal(d.e.impossible, 0);
+}
+
 /* In a stop it does not matter any more; the signal is that of the stop. */
 static void test_watchdog_while_stopping(void **state)
 {
@@ -733,6 +757,7 @@ int main(void)
         TEST(test_watchdog_is_a_failure),
         TEST(test_watchdog_while_starting),
         TEST(test_watchdog_while_stopping),
+        TEST(test_nothing_counts_before_the_fork),
     };
 
     return cmocka_run_group_tests_name("engine-notify", tests, NULL, NULL);

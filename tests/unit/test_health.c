@@ -479,6 +479,22 @@ static void the_service_may_set_its_watchdog(void **state)
     exactly_at(START + 9000, HEALTH_STARVED);
 }
 
+static void the_watchdog_waits_as_long_as_it_is_asked_to(void **state)
+{
+    (void)state;
+    health_extend(&h, START, 5000);
+    nothing_more();
+    conf.watchdog = 5000;
+    health_running(&h, &conf, START);
+    health_extend(&h, START + 1000, 3000);
+    assert_true(health_deadline(&h) == START + 5000);
+    health_extend(&h, START + 1000, 9000);
+    nothing_at(START + 9999);
+    exactly_at(START + 10000, HEALTH_STARVED);
+    health_extend(&h, START + 11000, 5000);
+    nothing_more();
+}
+
 /* Also before it is known that it was executed; but not longer than it lives. */
 static void a_watchdog_set_while_it_starts_is_kept(void **state)
 {
@@ -887,6 +903,7 @@ int main(void)
         TEST(the_watchdog_is_fed_in_time_or_starves),
         TEST(a_late_message_that_is_told_first_counts),
         TEST(the_service_may_set_its_watchdog),
+        TEST(the_watchdog_waits_as_long_as_it_is_asked_to),
         TEST(a_watchdog_set_while_it_starts_is_kept),
         TEST(no_interval_is_too_long),
         TEST(who_starves_is_not_probed_any_more),
