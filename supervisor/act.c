@@ -191,6 +191,7 @@ static void forget(struct world *w, struct service *s)
     struct life *l = world_life(w, s);
 
     act_drop_reports(w, s);
+    child_forget(&w->children, s); /* a former main process, or a closer, may be reaped later */
     act_main_close(w, s);
     act_notify_free(w, s);
     act_health_free(w, s);

@@ -1,7 +1,9 @@
 /* A main process that the service has named itself (MAINPID): a child of ours or of its own. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tend/log.h"
@@ -33,38 +35,81 @@ static bool is_member(struct world *w, struct service *s, pid_t pid)
     return false;
 }
 
-/* What is held by a descriptor and is a member then has been one all the time in between. */
-static int hold(struct world *w, struct service *s, pid_t pid)
+/* Of its main process, which may have ended a moment ago: a process that nobody else is known to
+ * have, born in this life, and of its user. That is how a daemon leaves its parent (daemon(7)). */
+static bool is_orphan_of(struct world *w, const struct service *s, pid_t pid)
+{
+    char name[16];
+    struct process_stat p;
+    struct stat st;
+
+    snprintf(name, sizeof name, "%d", (int)pid);
+    return w->proc >= 0 && !child_find(&w->children, pid) && members_stat(w->proc, pid, &p) == 0 &&
+           p.state != 'Z' && p.state != 'X' && p.ppid == getpid() && !roster_owner(w, &p) &&
+           p.born >= world_life(w, s)->born && fstatat(w->proc, name, &st, 0) == 0 &&
+           st.st_uid == world_life(w, s)->talk->uid;
+}
+
+static bool may_be_main(struct world *w, struct service *s, pid_t pid, bool by_main)
+{
+    return is_member(w, s, pid) || (by_main && is_orphan_of(w, s, pid));
+}
+
+/* What is held by a descriptor and is one of the service then has been so all the time in between.
+ */
+static int hold(struct world *w, struct service *s, pid_t pid, bool by_main)
 {
     int fd;
 
     errno = ESRCH;
-    if (!is_member(w, s, pid))
+    if (!may_be_main(w, s, pid, by_main))
         return -1;
     fd = process_open(pid);
     if (fd < 0)
         return -1;
     w->snapshot_turn = 0;
-    if (is_member(w, s, pid) && child_reserve(&w->children) == 0)
+    if (may_be_main(w, s, pid, by_main) && child_reserve(&w->children) == 0)
         return fd;
     close(fd);
     errno = ESRCH;
     return -1;
 }
 
-static void replace(struct world *w, struct service *s, pid_t pid, int fd)
+/* One that we forked stays in the wait table; of another we know by name alone. */
+static void demote(struct world *w, struct service *s)
 {
     struct child *old = child_find(&w->children, s->pid);
+    struct process_stat p;
+
+    if (!old)
+        return;
+    if (!old->named) {
+        old->kind = CHILD_FORMER;
+        return;
+    }
+    if (members_stat(w->proc, s->pid, &p) == 0)
+        members_see(&world_life(w, s)->members, p.pid, p.born);
+    child_remove(&w->children, s->pid);
+}
+
+static void promote(struct world *w, struct service *s, pid_t pid)
+{
+    struct child *new = child_find(&w->children, pid);
+
+    if (new)
+        new->kind = CHILD_MAIN;
+    else
+        child_add(&w->children, pid, CHILD_MAIN, s)->named = true;
+}
+
+static void replace(struct world *w, struct service *s, pid_t pid, int fd)
+{
     const struct engine_fact fact = {.pid = pid};
     struct life *l = world_life(w, s);
-    bool was_ours = !l->main_fd;
 
     act_main_close(w, s);
-    if (old && was_ours)
-        old->kind = CHILD_FORMER;
-    else if (old)
-        child_remove(&w->children, s->pid);
-    child_add(&w->children, pid, CHILD_MAIN, s);
+    demote(w, s);
+    promote(w, s, pid);
     l->main_fd = fd;
     if (loop_add(&w->loop, fd, SOURCE_MAIN, s->slot))
         log_warn("%s: the end of its main process cannot be watched", service_name(s));
@@ -76,6 +121,7 @@ static void replace(struct world *w, struct service *s, pid_t pid, int fd)
 enum refusal act_main_named(struct world *w, struct service *s, pid_t pid,
                             const struct notify_sender *sender)
 {
+    bool by_main = sender->pid == s->pid;
     int fd;
 
     if (pid == s->pid || !s->pid || !s->executed || s->preparing || s->state == SERVICE_KILLING ||
@@ -83,9 +129,9 @@ enum refusal act_main_named(struct world *w, struct service *s, pid_t pid,
         return REFUSED_NOT;
     if (!rate_allows(&world_life(w, s)->talk->renamed, w->now, NAMED_IN_A_WHILE))
         return REFUSED_NAMES;
-    if (sender->pid != s->pid && !is_member(w, s, sender->pid))
+    if (!by_main && !is_member(w, s, sender->pid))
         return REFUSED_NAMING;
-    fd = hold(w, s, pid);
+    fd = hold(w, s, pid, by_main);
     if (fd < 0)
         return errno == ENOSYS || errno == EPERM ? REFUSED_HOLD : REFUSED_NAMED;
     replace(w, s, pid, fd);

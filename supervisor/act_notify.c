@@ -83,7 +83,7 @@ void act_notify_again(struct world *w, struct service *s)
 {
     struct talk *t = world_life(w, s)->talk;
 
-    if (!t || t->server.fd < 0 || notify_server_stands(&t->server, w->runtime.dir, service_name(s)))
+    if (!t || notify_server_stands(&t->server, w->runtime.dir, service_name(s)))
         return;
     close_socket(w, s);
     if (open_socket(w, s, t))
@@ -102,7 +102,6 @@ static void close_ready(struct world *w, struct life *l)
 void act_notify_free(struct world *w, struct service *s)
 {
     struct life *l = world_life(w, s);
-    struct child *c;
 
     close_ready(w, l);
     if (!l->talk)
@@ -110,9 +109,6 @@ void act_notify_free(struct world *w, struct service *s)
     if (l->talk->server.fd >= 0)
         close_socket(w, s);
     w->put_off -= l->talk->again_at != 0;
-    c = child_find(&w->children, l->talk->server.closer);
-    if (c)
-        c->service = NULL;
     free(l->talk);
     l->talk = NULL;
 }
@@ -162,7 +158,7 @@ void act_notify_read_ready(struct world *w, struct service *s)
     close_ready(w, l);
     if (n > 0 && is_heard(s))
         engine_event(&w->engine, s, EVENT_READY, w->now, NULL);
-    else if (s->state == SERVICE_STARTING && s->pid)
+    else if (s->state == SERVICE_STARTING && s->executed && !s->preparing)
         log_warnx("%s: closed descriptor %d without a newline: it never says that it is ready",
                   service_name(s), s->conf->ready.fd);
 }
@@ -183,7 +179,8 @@ static void hear_status(struct world *w, struct service *s, const struct notify 
     if (strcmp(status, t->status) == 0)
         return;
     memcpy(t->status, status, sizeof status);
-    observe_status(w, s, status, !may_tell(t, w->now));
+    if (may_tell(t, w->now)) /* else it would drive out what others have to say */
+        observe_status(w, s, status);
 }
 
 static void hear_error(struct world *w, struct service *s, int error)

@@ -109,6 +109,8 @@ void act_probe_ended(struct world *w, struct service *s, const struct service_ex
         answer(w, s, false, "%s: %s", spawn_step_name(c->failure.step), strerror(c->failure.error));
     else if (exit->how == EXIT_CODE && exit->number == 0)
         answer(w, s, true, "%s", "");
+    else if (exit->how == EXIT_CODE && c->connects)
+        answer(w, s, false, "%s", strerror(exit->number));
     else
         answer(w, s, false, "%s", exit_text(exit, text));
 }
@@ -172,6 +174,7 @@ static void ask_child(struct world *w, struct service *s, const struct question 
     char why[128];
 
     c->given_up = false;
+    c->connects = !q->command;
     c->pid = act_start_child(w, s, &order, CHILD_PROBE, &fact);
     if (c->pid > 0) {
         observe_forked(w, s, CHILD_PROBE, c->pid);

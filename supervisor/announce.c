@@ -6,7 +6,7 @@
 #include "tend/ready_fd.h"
 #include "tend/world.h"
 
-enum { EXTEND_EVERY = 5000, EXTEND_BY = 15000 };
+enum { EXTEND_EVERY = 5000, EXTEND_BY = 15000, READY_RETRY = 500 };
 
 static bool anybody(const struct world *w)
 {
@@ -109,7 +109,7 @@ msec announce_deadline(const struct world *w)
     msec first = w->extend_at, other;
 
     if (w->said_ready && w->ready_fd >= 0)
-        first = w->now + 50 < first ? w->now + 50 : first;
+        first = w->now + READY_RETRY < first ? w->now + READY_RETRY : first;
     other = w->starter ? notify_client_deadline(w->starter, w->now) : NEVER;
     return other < first ? other : first;
 }

@@ -45,7 +45,11 @@ struct child *child_add(struct child_table *t, pid_t pid, enum child_kind kind, 
 
     if (c->pid == 0)
         t->n++;
-    *c = (struct child){pid, kind, s, s ? s->generation : 0, NEVER};
+    *c = (struct child){.pid = pid,
+                        .kind = kind,
+                        .service = s,
+                        .generation = s ? s->generation : 0,
+                        .deadline = NEVER};
     return c;
 }
 
@@ -75,6 +79,13 @@ void child_remove(struct child_table *t, pid_t pid)
         }
     }
     t->at[hole].pid = 0;
+}
+
+void child_forget(struct child_table *t, const struct service *s)
+{
+    for (size_t i = 0; i < t->room; i++)
+        if (t->at[i].pid && t->at[i].service == s)
+            t->at[i].service = NULL;
 }
 
 msec child_deadline(const struct child_table *t)

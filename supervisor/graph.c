@@ -281,8 +281,8 @@ static bool gave_up(const struct service *s)
 
 bool graph_hopeless(const struct service *s)
 {
-    if (s->ready && !s->going) /* it has come, whatever has become of those whom it requires */
-        return false;
+    if ((s->ready || (s->state == SERVICE_STARTING && !s->preparing)) && !s->going)
+        return false; /* it has come, or is about to, whatever has become of those it requires */
     if (gave_up(s) || (s->state == SERVICE_DONE && !s->ready && !s->going))
         return true;
     for (size_t i = 0; i < s->n_needs; i++)

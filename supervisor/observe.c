@@ -231,12 +231,12 @@ void observe_request(struct world *w, uid_t uid, pid_t pid, const char *what)
     add(w, &r, false);
 }
 
-void observe_status(struct world *w, const struct service *s, const char *status, bool quiet)
+void observe_status(struct world *w, const struct service *s, const char *status)
 {
     struct history_record r = record_of(w, s, HISTORY_STATUS);
 
     history_set_what(&r, status);
-    add(w, &r, quiet);
+    add(w, &r, false);
 }
 
 void observe_notify(struct world *w, const struct service *s, const char *format, ...)

@@ -248,6 +248,14 @@ static int find_unknown(struct world *w)
     return n < 0 ? -1 : (int)found;
 }
 
+/* All that lived below a child that has ended came to us: where nobody did, the table of members is
+ * as it was. */
+void roster_refresh_orphans(struct world *w, struct service *s)
+{
+    if (find_unknown(w) != 0)
+        roster_refresh(w, s);
+}
+
 /* When the last one of a session and group is gone, their number may be given to anybody. */
 static unsigned count_kin(const struct world *w, struct life *l, int unknown)
 {

@@ -198,7 +198,7 @@ static void connect_and_leave(const struct spawn *s)
     raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     fd = raw(SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0);
     result = fd < 0 ? fd : raw(SYS_connect, fd, (long)&s->local.local, s->local.length, 0, 0);
-    leave(result < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    leave((int)-result);
 }
 
 int spawn_child(void *arg)

@@ -95,7 +95,8 @@ static void bury_command(struct world *w, struct service *s, pid_t pid,
 static void bury_errand(struct world *w, struct service *s, const struct child *c)
 {
     act_read_report(w, s, c->kind);
-    act_end_child(w, s, c->pid);
+    roster_refresh_orphans(w, s);
+    process_signal_group(c->pid, SIGKILL);
     bury_plain(w, c->pid);
 }
 
@@ -103,6 +104,10 @@ static void bury_child(struct world *w, const struct child *child, const struct 
 {
     struct child c = *child;
 
+    if (!c.service && c.kind != CHILD_LOADER) { /* it is forgotten already */
+        bury_plain(w, c.pid);
+        return;
+    }
     switch (c.kind) {
     case CHILD_MAIN:
         bury_main_or_former(w, c.service, c.pid, exit);

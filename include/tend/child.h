@@ -22,6 +22,7 @@ enum child_kind {
 struct child {
     pid_t pid; /* 0: free */
     enum child_kind kind;
+    bool named;              /* we did not fork it: its service has named it as its main process */
     struct service *service; /* NULL for those of no service */
     uint32_t generation;     /* of the service, at the fork */
     msec deadline;           /* KILL at this time, NEVER: none */
@@ -39,6 +40,8 @@ struct child *child_add(struct child_table *, pid_t, enum child_kind, struct ser
 /* NULL for a stranger. The pointer holds until the table changes. */
 struct child *child_find(const struct child_table *, pid_t);
 void child_remove(struct child_table *, pid_t);
+/* The service is forgotten: its entries are of no service from now on. */
+void child_forget(struct child_table *, const struct service *);
 /* The earliest deadline of all. */
 msec child_deadline(const struct child_table *);
 /* The next child whose deadline is at or before now, NULL: none. Takes its deadline away. */

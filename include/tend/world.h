@@ -125,6 +125,7 @@ struct checkup {
     struct spawn *spawn;
     struct start_failure failure;
     pid_t pid;      /* a child; 0: none */
+    bool connects;  /* it runs no command */
     bool given_up;  /* KILL was sent to it, and its answer does not count */
     bool skipped;   /* it could not be probed, and that was said */
     char fault[64]; /* of the last that failed, as long as none has succeeded */
@@ -405,6 +406,8 @@ void roster_open(struct world *);
 void roster_check(struct world *);
 /* Brings life->members up to date: all processes of the service but those in the wait table. */
 void roster_refresh(struct world *, struct service *);
+/* The same where a child of the service has ended: at little cost where it has left nobody. */
+void roster_refresh_orphans(struct world *, struct service *);
 /* Sends to every member that has not been told in this step and was born before that tick (KILL: to
  * all); returns to how many. */
 unsigned roster_tell(struct world *, struct service *, int signal, uint64_t born_before);
@@ -478,8 +481,8 @@ void serve_free(struct world *);
 
 /* observe.c */
 void observe_change(struct world *, const struct engine_change *);
-/* What it says of itself, made printable; quiet: not in the log. */
-void observe_status(struct world *, const struct service *, const char *status, bool quiet);
+/* What it says of itself, made printable. */
+void observe_status(struct world *, const struct service *, const char *status);
 void observe_notify(struct world *, const struct service *, const char *format, ...) PRINTF(3, 4);
 /* What is wrong with it, as its probes tell; "": it is well again. */
 void observe_health(struct world *, const struct service *, const char *what);

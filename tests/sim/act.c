@@ -98,7 +98,6 @@ static void do_spawn(struct world *w, struct service *s)
 
     check_spawn(w, s);
     check_rests(w, s);
-    probes_off(w, s);
     b->leader = 0;
     save(w, s);
     crash_point(w);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "talk.h"
 
 struct service *book_service(const struct world *w, unsigned id)
 {
@@ -224,6 +224,8 @@ static void note_stop(struct world *w, struct book *b, const struct engine_chang
     b->quiet = c->event == EVENT_QUIET;
     b->leaving = c->event == EVENT_LEAVING;
     b->alone = c->event == EVENT_EXITED || b->leaving;
+    b->starved = c->event == EVENT_FAULT && b->starves;
+    b->starves = false;
     b->lost = w->lost_ever;
     b->returns = b->returns || b->quiet;
     b->commands = b->quiet && c->from != SERVICE_STARTING && b->spec.command;
@@ -246,8 +248,8 @@ static void note_end(struct world *w, struct book *b, const struct engine_change
     if (b->returns && b->wanted && !w->engine.shutdown && c->to != SERVICE_PENDING)
         broken(w, "P13", "%s was to start anew, but is %s", service_name(c->service),
                service_state_name(c->to));
-    b->returns = false;
     check_followed(w, c);
+    b->returns = false;
     if (c->to == SERVICE_BACKOFF)
         check_backoff(w, c->service);
 }

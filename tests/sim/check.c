@@ -183,6 +183,14 @@ void check_quiet(struct world *w, const struct service *s, enum service_state fr
     }
 }
 
+/* As the configs leave them: TERM, and ABRT where the watchdog was not fed. */
+static int signal_of(const struct book *b, unsigned step)
+{
+    if (step > STEP_SIGNAL)
+        return b->spec.then[step - STEP_SIGNAL - 1].signal;
+    return b->starved ? SIGABRT : SIGTERM;
+}
+
 void check_signal(struct world *w, const struct service *s, struct proc *p, int signal)
 {
     const struct book *b = &w->book[s->slot];
@@ -192,6 +200,9 @@ void check_signal(struct world *w, const struct service *s, struct proc *p, int 
                (int)p->pid);
     if (signal == SIGKILL)
         return;
+    if (signal != signal_of(b, s->step))
+        broken(w, "P15", "%s: signal %d in step %u, not %d", service_name(s), signal, s->step,
+               signal_of(b, s->step));
     if (p->told != stop_step(s))
         p->times_told = 0;
     p->told = stop_step(s);

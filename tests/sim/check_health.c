@@ -1,6 +1,6 @@
 /* When a service is to be probed, what the answers come to, and when its watchdog is starved, by an
  * account of its own: every time exact, every verdict the one that is due. */
-#include "sim.h"
+#include "talk.h"
 
 /* As the manual has them. */
 enum { FIRST_PAUSE = 10, CONNECT_LIMIT = 1000 };
@@ -103,13 +103,20 @@ static void ask_nobody(struct sound *x)
     x->ill = 0;
 }
 
+/* It has set its watchdog itself, in this life. */
+static bool is_own(const struct sound *x, const struct service *s)
+{
+    return x->own_watchdog && x->said_in == s->generation;
+}
+
 void sound_starting(struct world *w, const struct service *s)
 {
     struct sound *x = sound_of(w, s);
 
     *x = (struct sound){.on = true,
                         .fed_by = NEVER,
-                        .own_watchdog = !x->on && x->own_watchdog,
+                        .own_watchdog = !x->on && is_own(x, s),
+                        .said_in = x->said_in,
                         .watchdog = x->on ? 0 : x->watchdog};
     x->asked = is_asked(w, s);
     x->target = target_of(w, s);
@@ -124,7 +131,7 @@ void sound_running(struct world *w, const struct service *s)
         return;
     x->on = x->runs = true;
     ask_nobody(x);
-    if (!x->own_watchdog)
+    if (!is_own(x, s))
         x->watchdog = spec_of(w, s)->watchdog;
     x->fed_by = x->watchdog ? w->now + x->watchdog : NEVER;
     x->asked = is_asked(w, s);
@@ -287,6 +294,7 @@ void sound_watchdog(struct world *w, const struct service *s, msec interval)
     if (x->told)
         return;
     x->own_watchdog = true;
+    x->said_in = s->generation;
     x->watchdog = interval;
     x->fed_by = NEVER;
     sound_fed(w, s);

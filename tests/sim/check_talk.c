@@ -1,5 +1,5 @@
 /* What services have said: whether it was theirs to say, and what may come of it. */
-#include "sim.h"
+#include "talk.h"
 
 /* P12: from the present life, by what its config says. */
 void check_ready(const struct world *w, const struct service *s)
@@ -45,8 +45,13 @@ void check_followed(const struct world *w, const struct engine_change *c)
     const struct life *l = &w->lives[c->service->slot];
     bool done = b->spec.policy != CONF_ALWAYS && !l->prepared && is_success(b, l);
 
+    bool prepares = l->prepared && is_success(b, l);
+
     if (l->excused || !l->over || c->from == SERVICE_DONE)
         return;
+    if (c->to == SERVICE_PENDING && b->alone && !prepares && !b->returns && !c->service->going)
+        broken(w, "P13", "%s ended with %#x and starts anew at once", service_name(c->service),
+               (unsigned)l->status);
     if (c->to == SERVICE_DONE ? !done
                               : done && (c->to == SERVICE_BACKOFF || c->to == SERVICE_FAILED))
         broken(w, "P13", "%s ended with %#x and is %s", service_name(c->service),

@@ -1,5 +1,5 @@
 /* What must hold whenever tend goes to sleep, and at the end. */
-#include "sim.h"
+#include "talk.h"
 
 /* P02, P03: an exit goes to the service whose process it was. */
 void check_reap(struct world *w, const struct proc *p, const struct child *c)

@@ -49,7 +49,8 @@ static bool is_lost(const struct levels *l, const struct service *s)
 static bool is_vain(const struct world *w, const struct levels *l, const struct service *s)
 {
     (void)w;
-    return (!is_up(s) || l->going[s->slot]) && (is_lost(l, s) || has_required(s, l->vain));
+    bool comes = is_up(s) || (s->state == SERVICE_STARTING && !s->preparing);
+    return (!comes || l->going[s->slot]) && (is_lost(l, s) || has_required(s, l->vain));
 }
 
 static bool has_failed(const struct world *w, const struct levels *l, const struct service *s)

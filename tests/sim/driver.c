@@ -1,7 +1,7 @@
 /* One wake-up, in the order of the real driver. */
 #include <string.h>
 
-#include "sim.h"
+#include "talk.h"
 
 /* The next instruction may be the last one of this tend. */
 static bool is_last(struct world *w)
@@ -179,7 +179,7 @@ static bool has_lost_main(const struct world *w, const struct service *s)
 {
     const struct proc *p = &w->kernel.at[s->pid];
 
-    return s->pid && !proc_lives(p) && (p->state == PROC_FREE || p->parent != TEND_PID);
+    return s->pid && p->kept && !proc_lives(p) && (p->state == PROC_FREE || p->parent != TEND_PID);
 }
 
 void lose_main(struct world *w, struct service *s)

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "talk.h"
 
 static uint64_t all_turns, all_crashes, all_limited, all_waived;
 
@@ -117,6 +117,10 @@ static void choose_talk(struct world *w)
     rng_seed(&w->kernel.talk, w->seed * 31 + 8);
     rng_seed(&w->config.talk, w->seed * 31 + 9);
     w->ill = rng_below(&w->talk, 3) ? rng_below(&w->talk, 101) : 0;
+    if (!w->kernel.talks || rng_chance(&w->talk, 2, 3))
+        return;
+    w->kernel.cgroup = false; /* some outlive their service, and go on talking */
+    w->kernel.habits.escape = 60;
 }
 
 static void choose(struct world *w)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "talk.h"
 
 static struct service *any_service(struct world *w)
 {

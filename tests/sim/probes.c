@@ -2,7 +2,7 @@
  * ill, at once, in time, late or never. */
 #include <stdio.h>
 
-#include "sim.h"
+#include "talk.h"
 
 enum answer { ANSWER_AT_ONCE, ANSWER_SKIPPED, ANSWER_NONE, ANSWER_LATER, ANSWER_COUNT };
 
@@ -14,11 +14,18 @@ static struct checkup *checkup_of(struct world *w, const struct service *s)
     return &w->checkups[s->slot];
 }
 
+/* An answer that nobody waits for any more may be on its way. */
+static void drop_answer(struct world *w, struct checkup *c)
+{
+    if (!c->health.probing && c->answer_at != NEVER && rng_chance(&w->talk, 2, 3))
+        c->answer_at = NEVER;
+}
+
 void probes_off(struct world *w, const struct service *s)
 {
     sound_off(w, s);
     health_off(&checkup_of(w, s)->health);
-    checkup_of(w, s)->answer_at = NEVER;
+    drop_answer(w, checkup_of(w, s));
 }
 
 /* ---- answers ---- */
@@ -27,6 +34,7 @@ static void find_fault(struct world *w, struct service *s, enum service_cause ca
 {
     const struct engine_fact fact = {.cause = cause};
 
+    w->book[s->slot].starves = cause == CAUSE_WATCHDOG;
     event(w, s, EVENT_FAULT, &fact);
 }
 
@@ -102,6 +110,7 @@ static void probe(struct world *w, struct service *s)
     enum answer how = some_answer(w);
     bool well = w->calm || !rng_chance(&w->talk, w->ill, 100);
 
+    c->answer_at = NEVER;
     begun[s->state == SERVICE_RUNNING]++;
     if (c->lingers > w->now && !w->calm) {
         lingered++;
@@ -248,19 +257,13 @@ void probes_moved(struct world *w, const struct engine_change *c)
         probes_off(w, c->service);
 }
 
-static void drop_answer(struct checkup *c)
-{
-    if (!c->health.probing)
-        c->answer_at = NEVER;
-}
-
 static void follow(struct world *w, const struct service *s)
 {
     if (s->state != SERVICE_RUNNING)
         return;
     sound_running(w, s);
     health_running(&checkup_of(w, s)->health, s->conf, w->now);
-    drop_answer(checkup_of(w, s));
+    drop_answer(w, checkup_of(w, s));
 }
 
 void probes_follow(struct world *w)
@@ -282,7 +285,7 @@ static void reconfigure(struct world *w, const struct service *s)
         sound_changed(w, s);
         health_changed(&c->health, s->conf, w->now);
     }
-    drop_answer(c);
+    drop_answer(w, c);
 }
 
 void probes_reconfigured(struct world *w)

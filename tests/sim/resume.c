@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "talk.h"
 
 struct memory {
     struct store store;
@@ -55,6 +55,8 @@ static void check_record(const struct world *w, const struct persist_record *r,
     if (s->state != b->state)
         broken(w, "P06", "%s was %s, not %s", service_name(s), service_state_name(b->state),
                service_state_name(s->state));
+    if (service_is_ending(s) && s->by_itself != b->leaving)
+        broken(w, "P14", "%s: who began its stop is forgotten", service_name(s));
     if (r->leader != b->leader)
         broken(w, "P05", "%s: pid %d led, not %d", service_name(s), (int)b->leader, (int)r->leader);
     if ((s->state == SERVICE_STARTING || s->state == SERVICE_RUNNING) && r->pid &&

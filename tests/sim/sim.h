@@ -14,10 +14,10 @@
  *   clients.c  what clients of the control socket ask for (clients_ask.c), are told, and wait for
  *              (clients_do.c, clients_reply.c)
  *   check.c    the invariants, from a book of its own about what must hold (book.c); check_turn.c
- *              those of each turn, check_plan.c those of the plan and the deadline,
- *              check_reload.c those of the plan of a load, check_clients.c those of requests and
- *              answers, check_waits.c those of waits, check_history.c those of lives that are over
- *              and of events, check_talk.c and check_health.c those of readiness and health
+ *              those of each turn, check_plan.c those of the plan, check_deadline.c those of each
+ *              wait, check_reload.c those of the plan of a load, check_clients.c those of requests
+ *              and answers, check_waits.c those of waits, check_history.c those of lives that are
+ *              over and of events, check_talk.c and check_health.c those of readiness and health
  *   trace.c    what happened, for people; the coverage
  *   main.c     lives and arguments */
 #ifndef TEND_SIM_H
@@ -213,6 +213,7 @@ struct book {
     bool quiet;       /* it began with QUIET */
     bool alone;       /* it began with the end of its main process, or by itself */
     bool leaving;     /* it began by itself */
+    bool starved;     /* its watchdog was not fed */
     msec lost;        /* lost before it */
     bool drains;      /* was ready when it began */
     msec began, last_signal;
@@ -230,6 +231,7 @@ struct book {
     /* what makes it ready, and what faults it has */
     uint32_t said_ready; /* the life of which somebody has said so, or answered a probe */
     bool faulty;         /* a FAULT is due */
+    bool starves;        /* and it is for its watchdog */
 };
 
 /* What outlives a crash of tend. */
@@ -269,6 +271,7 @@ struct sound {
     unsigned target;
     msec watchdog, fed_by;
     bool own_watchdog;
+    uint32_t said_in; /* the life in which it has set it */
 };
 struct kept_deaths {
     unsigned n;
@@ -346,23 +349,6 @@ void world_changed(void *self, const struct engine_change *);
 void world_resume(struct world *);
 void lose_main(struct world *, struct service *);
 
-/* ---- what services say, and how they are probed ---- */
-void talk_hear(struct world *);
-bool talk_print(void);
-void probes_off(struct world *, const struct service *);
-void probes_executed(struct world *, struct service *);
-void probes_moved(struct world *, const struct engine_change *);
-void probes_follow(struct world *);
-void probes_reconfigured(struct world *);
-void probes_resume(struct world *);
-void probes_answers(struct world *);
-void probes_expire(struct world *);
-void probes_fed(struct world *, struct service *);
-void probes_watchdog(struct world *, struct service *, msec interval);
-void probes_trigger(struct world *, struct service *);
-msec probes_next(const struct world *);
-bool probes_print(void);
-
 /* ---- what operators do ---- */
 void ops_due(struct world *);
 void op_load(struct world *);
@@ -408,6 +394,12 @@ void check_sleep(struct world *);
 void check_calm(struct world *);
 void check_end(struct world *);
 bool shutdown_over(const struct world *);
+msec step_time(const struct spec *, unsigned step);
+msec stop_from(const struct spec *, unsigned step);
+msec stop_most(const struct spec *);
+msec left_of(const struct world *, unsigned slot, msec kill_wait);
+bool all_known(const struct world *);
+void ways_on(const struct world *, msec after[SLOTS]);
 void check_plan(const struct world *, const struct config *, const struct conf_set *);
 msec check_bound(const struct world *);
 void check_kept(const struct world *);
@@ -415,7 +407,6 @@ void check_limit(struct world *);
 void check_step(struct world *, const struct service *, enum service_state from, unsigned step,
                 enum engine_event, msec wait);
 void check_stretch(const struct world *, const struct service *);
-msec stop_most(const struct spec *);
 void check_until(const struct world *, const struct service *);
 void check_waived(const struct world *);
 void check_order(struct world *);
@@ -435,25 +426,6 @@ void life_lost(struct world *, const struct service *);
 void lives_excuse(struct world *);
 void check_deaths(struct world *);
 void check_lives_end(struct world *);
-
-/* ---- check_talk.c ---- */
-void check_ready(const struct world *, const struct service *);
-void check_main(const struct world *, const struct service *, pid_t before, pid_t named, bool may);
-void check_followed(const struct world *, const struct engine_change *);
-
-/* ---- check_health.c ---- */
-void sound_off(struct world *, const struct service *);
-void sound_starting(struct world *, const struct service *);
-void sound_running(struct world *, const struct service *);
-void sound_changed(struct world *, const struct service *);
-void sound_due(struct world *, const struct service *, enum health_due, enum health_verdict);
-void sound_begun(struct world *, const struct service *);
-void sound_skipped(struct world *, const struct service *);
-void sound_answered(struct world *, const struct service *, bool well, enum health_verdict);
-void sound_fed(struct world *, const struct service *);
-void sound_watchdog(struct world *, const struct service *, msec interval);
-void check_fault(struct world *, const struct service *);
-void check_sound(const struct world *, const struct service *);
 
 /* ---- telling ---- */
 extern int allocations_left; /* until all fail, -1: none fails */

@@ -2,7 +2,7 @@
  * act_notify.c and act_main.c have it. */
 #include <stdio.h>
 
-#include "sim.h"
+#include "talk.h"
 
 static uint64_t heard[WORD_COUNT], refused, renamed, renamed_back;
 
@@ -39,7 +39,8 @@ static pid_t some_pid(struct kernel *k, const struct proc *p)
 
     for (unsigned i = 0; i < k->pids && !rng_chance(&k->talk, 1, 50); i++) {
         const struct proc *other = &k->at[(first + i) % k->pids];
-        if (proc_lives(other) && other->owner == p->owner && other != p)
+        if (proc_lives(other) && other->owner == p->owner && other != p &&
+            (other->found || rng_chance(&k->talk, 1, 4)))
             return other->pid;
     }
     return (pid_t)first;
@@ -97,9 +98,15 @@ static void replace(struct world *w, struct service *s, struct proc *p)
     old->former = old->forked;
     renamed++;
     renamed_back += p->former;
-    p->former = false;
     p->kept = !p->forked;
     child_add(&w->children, p->pid, CHILD_MAIN, s);
+}
+
+/* Until it is recorded, a crash may make the old one the main process again. */
+static void forget_old(struct world *w, pid_t old, pid_t new)
+{
+    w->kernel.at[old].kept = false;
+    w->kernel.at[new].former = false;
 }
 
 static bool may_be_named(const struct world *w, const struct service *s, const struct message *m)
@@ -127,8 +134,9 @@ static void name_main(struct world *w, struct service *s, const struct message *
     if (may)
         life_renamed(w, s, fact.pid);
     event(w, s, EVENT_MAIN, &fact);
-    save(w, s); /* until then the old one is needed, to be known again after a crash */
-    w->kernel.at[before].kept = w->kernel.at[before].kept && !may;
+    save(w, s);
+    if (may)
+        forget_old(w, before, fact.pid);
     check_main(w, s, before, fact.pid, may);
 }
 
@@ -189,11 +197,22 @@ static void note(struct world *w, const struct service *s, const struct message 
         w->book[s->slot].said_ready = m->life;
 }
 
+/* Where tend has not come to send the signal of a step yet. */
+static void interject(struct world *w)
+{
+    for (size_t i = 0; w->again && w->config.talks && !w->calm && i < w->engine.graph.n; i++) {
+        const struct service *s = w->engine.graph.at[i];
+        if (s && s->pid && s->pending & ACTION_SIGNAL && rng_chance(&w->talk, 1, 4))
+            proc_says(&w->kernel, &w->kernel.at[s->pid], SAYS_EXTEND, some_time(&w->talk));
+    }
+}
+
 /* What was read is lost in a crash. */
 void talk_hear(struct world *w)
 {
     struct kernel *k = &w->kernel;
 
+    interject(w);
     while (k->n_said) {
         struct message m = k->said[0];
         struct service *s = book_service(w, m.owner);

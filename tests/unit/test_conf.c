@@ -308,7 +308,7 @@ static void expect_finished(const char *section, const char *name, const char *w
 {
     struct conf *conf = conf_good();
 
-    if (name != NULL)
+    if (*name != '\0')
         assert_int_equal(set(conf, key_of(section, name), word), 0);
     assert_int_equal(conf_check(conf, NULL, NULL), 0);
     conf_finish(conf, &supervisor);
@@ -323,7 +323,7 @@ static void expect_finished(const char *section, const char *name, const char *w
 static void test_finished(void **state)
 {
     (void)state;
-    expect_finished("", NULL, NULL, CONF_READY_EXEC, CONF_ACCESS_NONE);
+    expect_finished("", "", "", CONF_READY_EXEC, CONF_ACCESS_NONE);
     expect_finished("ready", "on", "notify", CONF_READY_NOTIFY, CONF_ACCESS_ALL);
     expect_finished("ready", "on", "fd", CONF_READY_FD, CONF_ACCESS_NONE);
     expect_finished("ready", "fd", "3", CONF_READY_FD, CONF_ACCESS_NONE);
