@@ -119,6 +119,13 @@ static bool is_heard(const struct service *s)
     return service_live(s) && (s->pid || s->state != SERVICE_STARTING);
 }
 
+void act_notify_close(struct world *w)
+{
+    for (size_t i = 0; i < w->engine.graph.n; i++)
+        if (w->engine.graph.at[i])
+            act_notify_free(w, w->engine.graph.at[i]);
+}
+
 /* ---- ready.fd ---- */
 
 int act_notify_ready_fd(struct world *w, struct service *s)

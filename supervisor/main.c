@@ -190,10 +190,8 @@ static void close_world(struct world *w)
 {
     for (size_t i = 0; i < w->engine.graph.n; i++) {
         struct service *s = w->engine.graph.at[i];
-        if (s) {
-            act_notify_free(w, s);
+        if (s)
             act_health_free(w, s);
-        }
         members_free(&w->lives[i].members);
         if (w->engine.graph.at[i] && w->lives[i].in_cgroup)
             cgroup_remove(&w->cgroup, service_name(w->engine.graph.at[i]));

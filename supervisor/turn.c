@@ -434,6 +434,7 @@ int turn_run(struct world *w)
     while (!w->over)
         turn(w);
     observe_report(w);
+    act_notify_close(w);
     serve_close(w, turn_last_words(w));
     announce_close(w, turn_last_words(w));
     log_drain(turn_last_words(w));

@@ -323,6 +323,8 @@ void act_notify_closed(struct world *, struct service *);
 /* The socket that was deleted is made anew. */
 void act_notify_again(struct world *, struct service *);
 void act_notify_free(struct world *, struct service *);
+/* Of all: their names go while the runtime directory is open. */
+void act_notify_close(struct world *);
 void act_notify_expire(struct world *);
 msec act_notify_deadline(const struct world *);
 /* For its ready.fd: the end that its command is to have, which is to be closed after the fork; -1
