@@ -205,7 +205,7 @@ static void hear_ready(struct world *w, struct service *s)
 {
     struct talk *t = world_life(w, s)->talk;
 
-    if (t->reloading && may_tell(t, w->now))
+    if (t->reloading && (t->reload_due || may_tell(t, w->now))) /* who waits hears of records */
         observe_notify(w, s, "reloaded");
     t->reloading = false;
     act_reload_answered(w, s);

@@ -108,7 +108,7 @@ void act_reload_expire(struct world *w)
         const struct talk *t = s ? w->lives[i].talk : NULL;
         if (!t || !t->reload_due || t->reload_by > w->now)
             continue;
-        log_warnx("%s: has not answered in time that it has reloaded", service_name(s));
+        observe_notify(w, s, "has not answered in time that it has reloaded");
         await_no_more(w, s, true);
     }
 }

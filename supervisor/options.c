@@ -18,7 +18,6 @@
 static const char usage[] =
     "usage: tend [options] [--] COMMAND [ARGUMENT...]    run one command\n"
     "       tend [options]                               supervise services\n"
-    "\n"
     "Services:\n"
     "  -c, --config PATH       config file, or folder of *.conf; may be repeated\n"
     "                          (default: /etc/tend/tend.conf, /etc/tend/services.d)\n"

@@ -227,13 +227,13 @@ reloads() {
     must "it had nothing open but three" test "$(events ok "fact fd" | wc -l)" = 3
     must "the service hears nothing" never good got
     must "one that fails" ask 'reload-service bad'
-    must "is waited for in vain" replies '^error code=failed name=bad text=its reload command failed' 'wait for=reloaded bad'
+    must "is waited for in vain" replies '^error code=failed name=bad text=its reload failed' 'wait for=reloaded bad'
     must "none to run" ask 'reload-service none' || true
     must "no reload" replies '^error code=(failed|system) name=none' 'wait for=reloaded none'
     must "one that hangs" ask 'reload-service hung'
     must "it runs" wait_until 10 up stuck stuck2
     asks hung 'wait for=reloaded hung'
-    must "not twice" replies '^error code=system name=hung text=its reload command still runs' 'reload-service hung'
+    must "not twice" replies '^error code=system name=hung text=its last reload is not over yet' 'reload-service hung'
     must "none of several" replies '^error code=system name=hung' 'reload-service good hung'
     must "others are served meanwhile" ask 'reload-service good' 'wait for=reloaded good'
     must "one at a time" test "$(count ok start)" = 2

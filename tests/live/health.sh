@@ -40,7 +40,7 @@ restarts_tcp() {
 restarts_unix() {
     no_server && return
     server s "health { unix = \"$ABSTRACT-$MODE\" every = \"60ms\" failures = 3 } $AGAIN" "$ABSTRACT-$MODE"
-    begins s && restarts unix refuse 'exit 1'
+    begins s && restarts unix refuse 'Connection refused'
 }
 restarts_http() {
     no_server && return

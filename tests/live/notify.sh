@@ -320,6 +320,38 @@ no_directory() {
 in_modes "pid1 subreaper user" "a runtime directory whose path is too long" too_long
 in_modes "pid1 subreaper user" "no runtime directory" no_directory
 
+# ---- the answer to a reload ----
+answered() {
+    lacks jq && return
+    service s "$ON reload { on = notify command_timeout = \"60s\" }" "${NOTE[@]}" notify=READY=1 "await=$T/flag.1" \
+        'notify=RELOADING=1|MONOTONIC_USEC=1|STATUS=old' notify=READY=1 "await=$T/flag.2" notify=RELOADING=1 \
+        "await=$T/flag.3" notify=READY=1 pause
+    service mute "$ON reload { on = notify command_timeout = \"300ms\" }" "${NOTE[@]}" notify=READY=1 pause
+    is_there s mute || return
+    gets s "$READY"
+    gets mute "$READY"
+    goes answer reload-service --wait s
+    must "it is asked" wait_until 20 tend_sent HUP s
+    touch "$T/flag.1"
+    gets s '.status == "old" and (.reloading | not)'
+    must "an answer from before it was asked is none" still_goes answer
+    ends 71 reload-service s
+    complains 'not over yet'
+    touch "$T/flag.2"
+    gets s .reloading
+    must "that is its beginning" still_goes answer
+    touch "$T/flag.3"
+    comes answer 0
+    ends 1 reload-service --wait mute
+    must "it is told" said 'mute: has not answered in time'
+    must "and runs on" service_has mute "$READY"
+    must "in one life" test "$(count mute start)" = 1
+}
+tend_sent() { # SIGNAL NAME
+    test -n "$(tend_events "$2" "select(.kind == \"signal\" and .signal == \"$1\") | .signal")"
+}
+in_modes "pid1 user" "reload.on = notify: RELOADING and READY are waited for, in time" answered
+
 # What a dead tend left is in nobody's way.
 left_over() {
     lacks jq && return

@@ -138,7 +138,7 @@ run_case pid1 "F065 READY between the decision to start and the fork is nobody's
 # It says how often it will say that it is alive, and does not live to do so.
 watchdog_of_the_dying() {
     lacks jq && return
-    service s "$ON" $NOTE 'notify=READY=1' "if=$T/flag.dying" pause end "await=$T/flag.dying" \
+    service s "$ON stop { grace = \"2s\" }" on=TERM:note 'notify=READY=1' "if=$T/flag.dying" pause end "await=$T/flag.dying" \
         'notify=WATCHDOG_USEC=400000' exit=0
     is_there s || return
     gets s "$READY"

@@ -100,9 +100,10 @@ leaves() {
     is_there well badly again stays || return
     touch "$T/flag.go"
     for name in well badly again; do
-        gets $name '.state == "stopping"'
+        gets $name '.state == "stopping"' || break
     done
     touch "$T/flag.go2"
+    must "nobody is sent a signal" not grep -q ' got ' "$J" || return
     gets well '.state == "done"'
     gets badly '.state == "failed" and .exit == 3'
     must "it comes again" wait_until 20 seen again start 2

@@ -59,7 +59,11 @@ MEANINGLESS = {
     "oom_score_adj": "1001", "no_new_privs": "perhaps", "ready.on": "never",
     "restart.policy": "often", "restart.limit": "-1", "stop.signal": "HOP",
     "stop.then": '{"INT"}', "stop.command": '{""}', "stop.to": "nobody", "reload.signal": "0",
-    "reload.command": '{""}', "cgroup": "perhaps", "deadline": '"-1s"',
+    "reload.command": '{""}', "reload.on": "never", "watchdog_signal": "HOP",
+    "ready.tcp": '"localhost:80"', "ready.unix": '"relative"', "ready.command": '{""}',
+    "ready.fd": "2", "notify.access": "some", "health.command": '{""}', "health.tcp": '"here"',
+    "health.unix": '"relative"', "health.http": '"https://127.0.0.1/"', "health.failures": "0",
+    "health.then": "wait", "cgroup": "perhaps", "deadline": '"-1s"',
 }
 OF_THE_SERVICE = ("command", "requires", "wants", "after")  # told at its first line
 NO_TIME, NO_LIMIT = '"ten years"', '"plenty"'

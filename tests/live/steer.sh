@@ -351,7 +351,7 @@ reloads_service() {
     goes slow reload-service --wait slow
     must "it runs" wait_until 10 seen slowly start
     ends 71 reload-service slow
-    complains 'still runs'
+    complains 'not over yet'
     ends 124 reload-service --wait by_signal slower --timeout 200ms
     must "it is waited for" still_goes slow
     : >"$T/flag.go"
