@@ -71,9 +71,10 @@ struct spawn;
 struct spawn_order {
     char *const
         *argv; /* conf's command or one of its other commands; NULL: it connects to `local` */
-    const char *local; /* of address_unix: exits 0 when somebody accepts there, else with its errno */
-    bool is_main;      /* the command itself: it has WATCHDOG_USEC and the descriptor of ready.fd */
-    pid_t main;        /* for the others, as MAINPID; 0: there is none */
+    const char
+        *local;   /* of address_unix: exits 0 when somebody accepts there, else with its errno */
+    bool is_main; /* the command itself: it has WATCHDOG_USEC and the descriptor of ready.fd */
+    pid_t main;   /* for the others, as MAINPID; 0: there is none */
     const char *notify; /* NOTIFY_SOCKET; NULL: none */
     msec watchdog;      /* WATCHDOG_USEC, with WATCHDOG_PID its own number; 0: none */
     int ready;          /* is at conf's ready.fd in the child; -1: none. Stays the caller's */
