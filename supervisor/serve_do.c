@@ -9,7 +9,7 @@
 #include "tend/units.h"
 
 /* Requests of the group that are told in so many msec. */
-enum { TOLD_REQUESTS = 20, TOLD_TIME = 10000 };
+enum { TOLD_REQUESTS = 20 };
 
 /* What is on its way out of the config may be asked about and stopped, not started. */
 static bool starts(enum request_verb verb)
@@ -53,13 +53,11 @@ static bool is_told(struct world *w, const struct client *c)
 {
     if (c->all_rights)
         return true;
-    if (w->now - w->told_since >= TOLD_TIME) {
-        w->told_since = w->now;
-        w->n_told = 0;
-    }
-    if (w->n_told == TOLD_REQUESTS)
+    if (rate_allows(&w->told, w->now, TOLD_REQUESTS))
+        return true;
+    if (w->told.n == TOLD_REQUESTS + 1)
         log_info("more requests of the group are not told for a while");
-    return w->n_told++ < TOLD_REQUESTS;
+    return false;
 }
 
 /* As many names as there is room for. */

@@ -243,12 +243,11 @@ struct world {
     size_t served;               /* what was done for clients in this turn, in bytes */
     bool serves_on;              /* there is more to be done for them */
     uint64_t requests;           /* that came; see life.asked */
-    msec told_since;             /* from then on so many requests of the group were told */
-    unsigned n_told;
-    unsigned followers; /* clients that are told every event */
-    bool accepts;       /* the loop waits for the next one */
-    bool was_open;      /* the socket is there, or was until it could not be made anew */
-    gid_t group;        /* who has part of the rights; (gid_t)-1: nobody */
+    struct rate told;            /* requests of the group, in the log */
+    unsigned followers;          /* clients that are told every event */
+    bool accepts;                /* the loop waits for the next one */
+    bool was_open;               /* the socket is there, or was until it could not be made anew */
+    gid_t group;                 /* who has part of the rights; (gid_t)-1: nobody */
 
     /* the end */
     unsigned interrupts;
